@@ -1,0 +1,13 @@
+/* clock.h - the two clocks. Neither blocks. */
+#ifndef MOODLECTL_BASE_CLOCK_H
+#define MOODLECTL_BASE_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+uint64_t clock_ms(void);      /* CLOCK_BOOTTIME, milliseconds: counts suspended time; for every deadline */
+uint64_t clock_wall_ms(void); /* CLOCK_REALTIME, milliseconds since 1970: for time stamps only */
+void clock_rfc3339(uint64_t wall_ms, char buf[32]); /* 2026-01-31T12:00:00.123Z */
+void clock_sleep_ms(uint64_t ms);                   /* blocks; roles only */
+
+#endif
