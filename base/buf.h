@@ -17,8 +17,8 @@ void buf_add(buf_t *b, const void *bytes, size_t len);
 void buf_str(buf_t *b, const char *s);
 void buf_printf(buf_t *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void buf_vprintf(buf_t *b, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
-void buf_clear(buf_t *b); /* length 0, keeps the memory */
-void buf_free(buf_t *b);  /* wipes, frees, zeroes */
+void buf_clear(buf_t *b);             /* length 0, keeps the memory */
+void buf_free(buf_t *b);              /* wipes, frees, zeroes */
 const char *buf_cstr(const buf_t *b); /* never NULL */
 
 /* JSON string contents (without the quotes): escapes quotes, backslash, control characters; valid UTF-8 passes; an invalid

@@ -45,10 +45,12 @@ typedef struct err {
     char msg[512]; /* one line, no newline, never a secret */
 } err_t;
 
-int err_set(err_t *err, err_id_t id, const char *fmt, ...) __attribute__((format(printf, 3, 4))); /* returns -1 */
+int err_set(err_t *err, err_id_t id, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4))); /* returns -1 */
 int err_sys(err_t *err, err_id_t id, const char *fmt, ...)
     __attribute__((format(printf, 3, 4))); /* appends ": strerror(errno)", returns -1 */
-int err_wrap(err_t *err, const char *fmt, ...) __attribute__((format(printf, 2, 3))); /* "words: msg", returns -1 */
+int err_wrap(err_t *err, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3))); /* "words: msg", returns -1 */
 void err_clear(err_t *err);
 
 const char *err_name(err_id_t id);   /* "E-DB-AUTH" */

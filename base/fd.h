@@ -14,8 +14,9 @@ void free_cleanup(void *p);
 #define cleanup_free __attribute__((cleanup(free_cleanup)))
 #define cleanup_buf  __attribute__((cleanup(buf_free)))
 
-int fd_write_all(int fd, const void *bytes, size_t len);           /* blocks; 0 or -1 with errno */
-int fd_read_file(const char *path, size_t max, buf_t *ret, err_t *err); /* whole file; error above max bytes */
+int fd_write_all(int fd, const void *bytes, size_t len); /* blocks; 0 or -1 with errno */
+int fd_read_file(const char *path, size_t max, buf_t *ret,
+                 err_t *err); /* whole file; error above max bytes */
 
 typedef struct file_spec {
     uid_t uid; /* (uid_t)-1: leave */

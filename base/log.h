@@ -10,7 +10,7 @@ typedef void log_sink_t(log_level_t level, err_id_t id, const char *msg);
 
 void log_set_sink(log_sink_t *sink); /* default: "level: msg" on stderr */
 void log_set_level(log_level_t least);
-const char *log_level_name(log_level_t level);        /* "debug" ... "error" */
+const char *log_level_name(log_level_t level); /* "debug" ... "error" */
 log_level_t log_level_find(const char *name, log_level_t otherwise);
 
 void log_write(log_level_t level, err_id_t id, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -18,11 +18,13 @@
 
 #define ROLE_LINE_MAX 65536 /* longest event line, newline included */
 
-void role_begin(void);             /* log sink = role_emit or text; ignores SIGPIPE; PDEATHSIG = SIGKILL when our parent runs us */
-void role_emit(json_t *event);     /* steals the reference; blocks while the pipe is full */
+void role_begin(
+    void); /* log sink = role_emit or text; ignores SIGPIPE; PDEATHSIG = SIGKILL when our parent runs us */
+void role_emit(json_t *event); /* steals the reference; blocks while the pipe is full */
 void role_line(const char *src, const char *level, const char *bytes, size_t len);
 void role_state(const char *state, const char *error_name, const char *reason);
-void role_progress(const char *phase, const char *detail, long done, long total, const char *by, uint64_t elapsed_ms);
+void role_progress(const char *phase, const char *detail, long done, long total, const char *by,
+                   uint64_t elapsed_ms);
 void role_metric(const char *name, double value, const char *unit);
 
 /* Waits up to `ms` (0: just looks) for a command on stdin or for a readable `also_fd` (-1: none).

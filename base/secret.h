@@ -11,6 +11,6 @@ secret_t *secret_new(const char *bytes, size_t len); /* copies; NULL when out of
 void secret_free(secret_t **s);                      /* wipes; NULL-safe; sets *s to NULL */
 const char *secret_bytes(const secret_t *s);         /* NUL-terminated; "" for NULL */
 size_t secret_len(const secret_t *s);
-void secret_wipe(void *p, size_t len);               /* explicit_bzero */
+void secret_wipe(void *p, size_t len); /* explicit_bzero */
 
 #endif

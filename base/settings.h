@@ -9,7 +9,19 @@
 #include <stdio.h>
 
 enum { SF_REQUIRED = 1, SF_SECRET = 2, SF_ENV = 4 };
-typedef enum { ST_STRING, ST_PATH, ST_URL, ST_HOST, ST_INT, ST_BOOL, ST_MILLIS, ST_SIZE, ST_ENUM, ST_ADDR, ST_LIST } set_type_t;
+typedef enum {
+    ST_STRING,
+    ST_PATH,
+    ST_URL,
+    ST_HOST,
+    ST_INT,
+    ST_BOOL,
+    ST_MILLIS,
+    ST_SIZE,
+    ST_ENUM,
+    ST_ADDR,
+    ST_LIST
+} set_type_t;
 typedef enum { SO_DEFAULT, SO_ENV, SO_ALIAS, SO_FILE, SO_ARN } set_origin_t;
 
 typedef enum {
@@ -48,13 +60,16 @@ const set_issue_t *settings_issue(const settings_t *s, size_t i);
 size_t settings_error_count(const settings_t *s);
 
 /* Values. String pointers live as long as `s`. A value may hold any byte but NUL. */
-const char *settings_str(const settings_t *s, set_id_t id); /* "" when not set; for a secret too: mind where it goes */
-int64_t settings_int(const settings_t *s, set_id_t id);     /* INT; MILLIS in ms; SIZE in bytes */
-bool settings_bool(const settings_t *s, set_id_t id);       /* BOOL; "auto" was resolved at load */
-bool settings_is_set(const settings_t *s, set_id_t id);     /* by the operator, in any form */
+const char *settings_str(const settings_t *s,
+                         set_id_t id); /* "" when not set; for a secret too: mind where it goes */
+int64_t settings_int(const settings_t *s, set_id_t id); /* INT; MILLIS in ms; SIZE in bytes */
+bool settings_bool(const settings_t *s, set_id_t id);   /* BOOL; "auto" was resolved at load */
+bool settings_is_set(const settings_t *s, set_id_t id); /* by the operator, in any form */
 set_origin_t settings_origin(const settings_t *s, set_id_t id);
-const char *settings_origin_name(const settings_t *s, set_id_t id); /* "default", "MOODLE_URL", "DB_HOST (alias)", "…_FILE", "…_ARN" */
-const char *settings_arn(const settings_t *s, set_id_t id);         /* the ARN of a NAME_ARN setting until resolved, else NULL */
+const char *settings_origin_name(
+    const settings_t *s, set_id_t id); /* "default", "MOODLE_URL", "DB_HOST (alias)", "…_FILE", "…_ARN" */
+const char *settings_arn(const settings_t *s,
+                         set_id_t id); /* the ARN of a NAME_ARN setting until resolved, else NULL */
 
 /* Gives the value that an ARN stood for; checked like any other value. */
 int settings_resolve(settings_t *s, set_id_t id, const char *value, err_t *err);
@@ -66,8 +81,9 @@ const char *settings_nearest(const char *name); /* nearest setting name, or NULL
 const char *set_type_name(set_type_t type);     /* "duration", "size", ... for help and tables */
 
 /* Derived values that more than one program needs. */
-int settings_db_port(const settings_t *s);                                /* default by type */
-void settings_member(const settings_t *s, char *buf, size_t size);        /* MOODLECTL_MEMBER or the host name */
-void settings_program(const settings_t *s, set_id_t id, char *buf, size_t size); /* php, php_fpm found; "" if none */
+int settings_db_port(const settings_t *s);                         /* default by type */
+void settings_member(const settings_t *s, char *buf, size_t size); /* MOODLECTL_MEMBER or the host name */
+void settings_program(const settings_t *s, set_id_t id, char *buf,
+                      size_t size); /* php, php_fpm found; "" if none */
 
 #endif

@@ -1,0 +1,30 @@
+#include "base/clock.h"
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+
+static uint64_t read_ms(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+uint64_t clock_ms(void) { return read_ms(CLOCK_BOOTTIME); }
+uint64_t clock_wall_ms(void) { return read_ms(CLOCK_REALTIME); }
+
+void clock_rfc3339(uint64_t wall_ms, char buf[32])
+{
+    time_t sec = (time_t)(wall_ms / 1000);
+    struct tm tm;
+    gmtime_r(&sec, &tm);
+    size_t n = strftime(buf, 32, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(buf + n, 32 - n, ".%03uZ", (unsigned)(wall_ms % 1000));
+}
+
+void clock_sleep_ms(uint64_t ms)
+{
+    struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
+    while (clock_nanosleep(CLOCK_BOOTTIME, 0, &t, &t) == EINTR) {
+    }
+}
