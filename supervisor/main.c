@@ -1,0 +1,50 @@
+/* moodlectl: process 1 of a Moodle container, and the commands of its operators. */
+#include "base/settings.h"
+#include "supervisor/cli.h"
+#include "supervisor/run.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+extern char **environ;
+
+static int run_here(void)
+{
+    /* A SIGTERM that comes while settings are read must wait for its handler: the kernel drops what process 1 does not
+     * handle. run_main() opens the signals again when its handlers are there. */
+    sigset_t all;
+    sigfillset(&all);
+    sigprocmask(SIG_BLOCK, &all, NULL);
+    settings_t *s = settings_load(environ);
+    if (!s) return EXIT_OSERR;
+    int status = run_main(s);
+    settings_free(&s);
+    return status;
+}
+
+static bool is_ours(int argc, char **argv)
+{
+    int words;
+    return argv[0][0] == '-' || cli_is_noun(argv[0]) || cli_find(argc, argv, &words);
+}
+
+int main(int argc, char **argv)
+{
+    bool is_init = getpid() == 1;
+    if (argc < 2) return is_init ? run_here() : cli_main(argc, argv, environ);
+    if (strcmp(argv[1], "run") != 0) {
+        /* an image with this program as its entry point: "docker run IMAGE bash" */
+        if (is_init && !is_ours(argc - 1, argv + 1)) return run_foreign(argv + 1);
+        return cli_main(argc, argv, environ);
+    }
+    if (argc == 2) return run_here();
+    if (strcmp(argv[2], "--") == 0) {
+        if (argc == 3) return run_here();
+        return run_foreign(argv + 3);
+    }
+    if (strcmp(argv[2], "-h") == 0 || strcmp(argv[2], "--help") == 0) return cli_main(argc, argv, environ);
+    if (argv[2][0] == '-') return cli_usage("run has no options", "See \"moodlectl help run\".");
+    if (is_ours(argc - 2, argv + 2)) return cli_main(argc - 1, argv + 1, environ);
+    return run_foreign(argv + 2);
+}
