@@ -186,6 +186,7 @@ static int run_command(const cli_cmd_t *cmd, int argc, char *const *argv, const 
         fputs(buf_cstr(&out), stdout);
         return EXIT_OK;
     }
+    if (!cmd->run) return cli_usage("run cannot run inside run", "See \"moodlectl help run\".");
     char **words = calloc((size_t)argc + 1, sizeof *words);
     if (!words) return EXIT_OSERR;
     int status;
