@@ -10,7 +10,7 @@
 const cli_cmd_t CLI_COMMANDS[] = {
     {.name = "run",
      .operands = "[-- COMMAND...]",
-     .help = "Be process 1 of the container: start Moodle and keep it running.",
+     .help = "Be process 1 of the container: run Moodle.",
      .detail = "Starts nginx with a holding page at once, then renders the configuration, waits for database "
                "and Redis, takes part "
                "in install or upgrade, and serves. SIGTERM, SIGINT, SIGQUIT and SIGWINCH drain; a second one "
@@ -32,7 +32,7 @@ const cli_cmd_t CLI_COMMANDS[] = {
      .run = cmd_status},
     {.name = "healthcheck",
      .operands = "live|ready|startup",
-     .help = "Exit status 0 when this member is healthy in that sense, else 1.",
+     .help = "Exit status 0 when this member is healthy, else 1.",
      .detail = "live: the process is there and its loop turns. ready: it serves Moodle. startup: it has "
                "served once, or waits for a "
                "person. For the health check of a container; a load balancer asks /-/ready over HTTP.",
@@ -99,7 +99,7 @@ const cli_cmd_t CLI_COMMANDS[] = {
      .run = cmd_cron_run_now},
     {.name = "render",
      .operands = "",
-     .help = "Write config.php, nginx.conf and the other files, or compare them.",
+     .help = "Write config.php, nginx.conf and so on, or compare them.",
      .detail = "Without an option the files of the run directory are replaced, each in one step; the "
                "services do not follow "
                "before \"moodlectl reload\".",
@@ -113,26 +113,28 @@ const cli_cmd_t CLI_COMMANDS[] = {
      .run = cmd_render},
     {.name = "config show",
      .operands = "",
-     .help = "Every setting in force and where it comes from; secrets are not shown.",
+     .help = "Every setting in force, and where it comes from.",
+     .detail =
+         "Secrets are shown as <secret>, unresolved ARNs as they are. Mistakes follow on standard error.",
      .examples = "moodlectl config show",
      .opts = {JSON_OPTION},
      .run = cmd_config_show},
     {.name = "config check",
      .operands = "",
-     .help = "Check all settings, fetch all secrets, and report every mistake at once.",
-     .detail = "Needs no running instance: put it into a deployment pipeline.",
+     .help = "Check all settings and fetch all secrets.",
+     .detail = "Reports every mistake at once. Needs no running instance: put it into a deployment pipeline.",
      .examples = "moodlectl config check",
      .exits = {EXIT_UNAVAILABLE, EXIT_NOPERM, EXIT_CONFIG},
      .run = cmd_config_check},
     {.name = "config env",
      .operands = "",
-     .help = "Every variable that is understood, as a commented sample file.",
+     .help = "Every variable, as a commented sample file.",
      .examples = "moodlectl config env > moodle.env",
      .opts = {JSON_OPTION},
      .run = cmd_config_env},
     {.name = "moodle",
      .operands = "SCRIPT [ARGUMENTS...]",
-     .help = "Run a script of Moodle's admin/cli as the web user, with the site's configuration.",
+     .help = "Run a script of Moodle's admin/cli as the web user.",
      .detail = "SCRIPT is a name from admin/cli, or a path with a cli folder inside the code. The script's "
                "exit status is passed "
                "through. Its environment holds PATH, HOME, LANG and TZ, no secrets.",
@@ -145,14 +147,16 @@ const cli_cmd_t CLI_COMMANDS[] = {
      .run = cmd_moodle},
     {.name = "drain",
      .operands = "",
-     .help = "Stop this member as SIGTERM would: unready first, then finish, then end.",
+     .help = "Stop this member as SIGTERM would.",
+     .detail = "Unready first, then everything in flight is finished, then the container ends.",
      .examples = "moodlectl drain",
      .exits = {EXIT_UNAVAILABLE, EXIT_NOPERM},
      .run = cmd_drain},
     {.name = "reload",
      .operands = "",
-     .help = "Fetch secrets, render all files anew and let the services follow without losing a request.",
-     .detail = "Variables of a running container cannot change; files (NAME_FILE), secrets (NAME_ARN) and "
+     .help = "Fetch secrets and render anew; the services follow.",
+     .detail = "No request is lost. Variables of a running container cannot change; files (NAME_FILE), "
+               "secrets (NAME_ARN) and "
                "templates can.",
      .examples = "moodlectl reload",
      .exits = {EXIT_UNAVAILABLE, EXIT_TEMPFAIL, EXIT_NOPERM},
@@ -166,7 +170,7 @@ const cli_cmd_t CLI_COMMANDS[] = {
      .run = cmd_explain},
     {.name = "version",
      .operands = "",
-     .help = "Versions of moodlectl, its libraries and the Moodle it runs.",
+     .help = "Versions of moodlectl, its libraries and Moodle.",
      .examples = "moodlectl version --json",
      .opts = {JSON_OPTION},
      .run = cmd_version},

@@ -145,7 +145,7 @@ static void table_is_complete(void **state)
         int n = 0;
         assert_ptr_equal(found(c->name, &n), c);
         assert_non_null(c->operands);
-        assert_true(c->help && strlen(c->help) <= 100);
+        assert_true(c->help && strlen(c->help) <= 58);
         assert_true(c->least <= c->most);
         assert_true(c->run || strcmp(c->name, "run") == 0);
         if (!(c->flags & CLI_HIDDEN)) assert_non_null(c->examples);

@@ -42,7 +42,7 @@ static void overview_fits_a_screen(void **state)
     doc_overview(&out, &style);
     size_t lines = 0;
     for (const char *p = buf_cstr(&out); *p; p++) lines += *p == '\n';
-    assert_true(lines <= 48);
+    assert_true(lines <= 40);
     assert_true(longest_line(buf_cstr(&out)) <= 80);
     for (const cli_cmd_t *c = CLI_COMMANDS; c->name; c++) {
         if (c->flags & CLI_HIDDEN)
