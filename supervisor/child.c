@@ -1,0 +1,229 @@
+#include "supervisor/child.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { KILL_MS = 1000, DEFAULT_GRACE_MS = 10000 };
+
+static void child_feed(child_t *c, child_event_t event);
+
+static void on_timer(uv_timer_t *timer) { child_feed(timer->data, CE_TIMEOUT); }
+
+void child_init(child_t *c, uv_loop_t *loop, const child_row_t *row, const child_hooks_t *hooks, int slot)
+{
+    *c = (child_t){.row = row,
+                   .hooks = hooks,
+                   .state = CS_DOWN,
+                   .pid = -1,
+                   .in = -1,
+                   .report = -1,
+                   .loop = loop,
+                   .slot = slot};
+    c->grace_ms = DEFAULT_GRACE_MS;
+    restart_init(&c->restart, row->max_deaths, row->death_window_ms);
+    uv_timer_init(loop, &c->timer);
+    c->timer.data = c;
+}
+
+static bool is_role(const child_t *c) { return c->row->kind == CK_ROLE || c->row->kind == CK_ROLE_ONESHOT; }
+static bool is_oneshot(const child_t *c)
+{
+    return c->row->kind == CK_ONESHOT || c->row->kind == CK_ROLE_ONESHOT;
+}
+
+static void on_event(void *arg, const char *line, size_t len)
+{
+    child_t *c = arg;
+    c->hooks->event(c, line, len);
+}
+
+static void open_streams(child_t *c, spawned_t *s)
+{
+    log_level_t err_level = is_role(c) ? LOG_WARN_ : LOG_INFO_;
+    c->out = is_role(c) ? stream_open(c->loop, s->out, STREAM_EVENTS, c->row->name, LOG_INFO_, on_event, c)
+                        : stream_open(c->loop, s->out, c->row->stream, c->row->name, LOG_INFO_, NULL, NULL);
+    c->err = stream_open(c->loop, s->err, is_role(c) ? STREAM_LINES : c->row->stream, c->row->name, err_level,
+                         NULL, NULL);
+    c->in = s->in;
+    if (c->in >= 0)
+        fcntl(c->in, F_SETFL, O_NONBLOCK); /* our end: a role that does not read must not stop us */
+    c->report = s->report;
+}
+
+static void close_streams(child_t *c)
+{
+    fd_close(&c->in);
+    fd_close(&c->report);
+    stream_drain_and_close(&c->out);
+    stream_drain_and_close(&c->err);
+}
+
+static bool spawn_now(child_t *c)
+{
+    spawn_spec_t spec = {
+        .oom_score_adj = c->row->oom_score_adj, .nice = c->row->nice, .umask = 022, .want_stdin = is_role(c)};
+    spawned_t s;
+    err_clear(&c->last_error);
+    c->starts++;
+    c->started_ms = clock_ms();
+    if (!c->hooks->prepare(c, &spec)) return false;
+    if (spawn_child(&spec, &s, &c->last_error) < 0) return false;
+    c->pid = s.pid;
+    open_streams(c, &s);
+    return true;
+}
+
+/* kill(2) with 0, 1 or -1 would reach ourselves or everybody: never. */
+static void signal_group(pid_t pid, int sig)
+{
+    if (pid > 1) kill(-pid, sig);
+}
+
+void child_signal(child_t *c, int sig)
+{
+    if (c->pid > 1) kill(c->pid, sig);
+}
+
+void child_kill_now(child_t *c)
+{
+    signal_group(c->pid, SIGKILL);
+    child_signal(c, SIGKILL); /* it may not have made its session yet */
+}
+
+static void send_stop(child_t *c)
+{
+    child_signal(c, c->row->stop_signal);
+    child_signal(c, SIGCONT); /* a stopped process cannot obey */
+}
+
+static uint32_t entropy(const child_t *c) { return (uint32_t)(uv_hrtime() ^ ((uint64_t)c->pid << 7)); }
+
+static void arm(child_t *c)
+{
+    uint64_t ms = 0;
+    switch (child_fsm_deadline(c->state)) {
+    case DL_NONE:
+        break;
+    case DL_START:
+        ms = c->row->start_ms;
+        break;
+    case DL_BACKOFF:
+        ms = restart_delay_ms(&c->restart, entropy(c)) + 1;
+        break;
+    case DL_GRACE:
+        ms = c->grace_ms ? c->grace_ms : 1;
+        break;
+    case DL_KILL:
+        ms = KILL_MS;
+        break;
+    }
+    uv_update_time(c->loop);
+    if (ms)
+        uv_timer_start(&c->timer, on_timer, ms, 0);
+    else
+        uv_timer_stop(&c->timer);
+}
+
+/* The only assignment of the state. */
+static void child_enter(child_t *c, const child_step_t *step)
+{
+    child_state_t from = c->state;
+    c->state = step->next;
+    c->changed_ms = clock_ms();
+    arm(c);
+    c->hooks->changed(c, from, step->why);
+}
+
+static void child_feed(child_t *c, child_event_t event)
+{
+    const child_step_t *step = child_fsm_step(c->state, event);
+    if (!step->why) return;
+    if (step->actions & ACT_TERM) send_stop(c);
+    if (step->actions & ACT_KILL) child_kill_now(c);
+    bool started = !(step->actions & ACT_SPAWN) || spawn_now(c);
+    child_enter(c, step);
+    if (!started) {
+        bool again = restart_note_death(&c->restart, clock_ms(), 0);
+        child_feed(c, again ? CE_EXIT_AGAIN : CE_EXIT_FINAL);
+    } else if ((step->actions & ACT_SPAWN) && c->row->ready == READY_AT_ONCE && !is_oneshot(c)) {
+        child_feed(c, CE_READY);
+    }
+}
+
+void child_start(child_t *c) { child_feed(c, CE_START); }
+void child_ready(child_t *c) { child_feed(c, CE_READY); }
+
+void child_stop(child_t *c, uint64_t grace_ms)
+{
+    bool stopping = c->state == CS_STOPPING;
+    uint64_t gone = stopping ? clock_ms() - c->changed_ms : 0;
+    if (stopping && gone + grace_ms >= c->grace_ms) return;
+    c->grace_ms = gone + grace_ms;
+    if (stopping)
+        uv_timer_start(&c->timer, on_timer, grace_ms ? grace_ms : 1, 0);
+    else
+        child_feed(c, CE_STOP);
+}
+
+void child_bounce(child_t *c, uint64_t grace_ms)
+{
+    c->grace_ms = grace_ms;
+    child_feed(c, CE_BOUNCE);
+}
+
+bool child_send(child_t *c, const char *line)
+{
+    size_t len = strlen(line);
+    return c->in >= 0 && write(c->in, line, len) == (ssize_t)len;
+}
+
+static child_event_t judge_daemon(child_t *c, uint64_t up_ms)
+{
+    return restart_note_death(&c->restart, clock_ms(), up_ms) ? CE_EXIT_AGAIN : CE_EXIT_FINAL;
+}
+
+bool child_on_exit(child_t *c, pid_t pid, int status)
+{
+    if (pid != c->pid) return false;
+    c->pid = -1; /* first of all: from here on the number may be somebody else's */
+    if (c->row->kill_leftovers) signal_group(pid, SIGKILL); /* the number stays taken while its group lives */
+    c->exit_status = status;
+    c->exits++;
+    uint64_t up_ms = clock_ms() - c->started_ms;
+    int report = c->report;
+    c->report = -1;
+    close_streams(c);
+    spawn_failed(&report, c->row->name, &c->last_error);
+    if (is_oneshot(c) && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        child_feed(c, CE_EXIT_DONE);
+        return true;
+    }
+    child_event_t event = judge_daemon(c, up_ms);
+    if (event == CE_EXIT_AGAIN && c->hooks->judge) event = c->hooks->judge(c, status);
+    child_feed(c, event);
+    return true;
+}
+
+bool child_is_gone(const child_t *c) { return c->pid < 0; }
+
+void child_close(child_t *c)
+{
+    close_streams(c);
+    if (!uv_is_closing((uv_handle_t *)&c->timer)) uv_close((uv_handle_t *)&c->timer, NULL);
+}
+
+void child_describe_exit(int status, char *buf, size_t size)
+{
+    if (WIFSIGNALED(status))
+        snprintf(buf, size, "killed by SIG%s",
+                 sigabbrev_np(WTERMSIG(status)) ? sigabbrev_np(WTERMSIG(status)) : "?");
+    else
+        snprintf(buf, size, "exit status %d", WEXITSTATUS(status));
+}

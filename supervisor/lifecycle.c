@@ -1,0 +1,375 @@
+#include "supervisor/lifecycle.h"
+#include "base/clock.h"
+#include "supervisor/roles.h"
+#include "supervisor/status.h"
+#include "supervisor/strays.h"
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum {
+    KILL_MARGIN_MS = 1000, /* the last SIGKILL leaves this much of the budget for the exit itself */
+    TERM_MARGIN_MS = 3000, /* nginx and php-fpm are asked less kindly from here on */
+    SWEEP_TICK_MS = 50,
+};
+
+static void advance(member_t *m);
+
+static uint64_t budget_left(const member_t *m)
+{
+    uint64_t gone = clock_ms() - m->drain.began_ms;
+    return gone >= m->drain.budget_ms ? 0 : m->drain.budget_ms - gone;
+}
+
+/* How long a service may take to stop. Outside a drain: as long as a drain would give it. */
+static uint64_t grace_ms(const member_t *m, uint64_t margin)
+{
+    if (m->drain.asked >= 3) return 0;
+    uint64_t budget = (uint64_t)settings_int(m->set, SET_stop_timeout);
+    uint64_t left = lifecycle_is_stopping(m->phase) ? budget_left(m) : budget;
+    return left > margin ? left - margin : 0;
+}
+
+static void on_deadline(uv_timer_t *timer) { lifecycle_event(timer->data, LE_DEADLINE); }
+
+static void on_sweep_tick(uv_timer_t *timer) { advance(timer->data); }
+
+static void arm(member_t *m, uint64_t ms)
+{
+    uv_update_time(m->loop);
+    uv_timer_start(&m->deadline, on_deadline, ms ? ms : 1, 0);
+}
+
+static uint64_t lame_ms(const member_t *m)
+{
+    uint64_t lame = (uint64_t)settings_int(m->set, SET_lame_duck), half = m->drain.budget_ms / 2;
+    return lame < half ? lame : half; /* requests need time, too */
+}
+
+static void begin_drain(member_t *m)
+{
+    if (m->drain.began_ms) return;
+    m->drain.began_ms = m->drain.phase_ms = clock_ms();
+    m->drain.budget_ms = (uint64_t)settings_int(m->set, SET_stop_timeout);
+    logfmt_own(LOG_NOTICE_, ERR_NONE, "drain.begin",
+               "stopping: %llu ms in all, of these %llu ms serving on while unready",
+               (unsigned long long)m->drain.budget_ms, (unsigned long long)lame_ms(m));
+}
+
+static void report_drain(const member_t *m)
+{
+    const drain_t *d = &m->drain;
+    bool clean = d->killed == 0;
+    uint64_t total = clock_ms() - d->began_ms;
+    logfmt_own(
+        clean ? LOG_NOTICE_ : LOG_WARN_, clean ? ERR_NONE : ERR_DRAIN_DIRTY, "drain.end",
+        "stopped in %llu ms (lame %llu, nginx %llu, php-fpm %llu, rest %llu), %u killed, %u strays, %s",
+        (unsigned long long)total, (unsigned long long)d->spent_ms[LP_LAME],
+        (unsigned long long)d->spent_ms[LP_QUIESCE], (unsigned long long)d->spent_ms[LP_FINISH],
+        (unsigned long long)d->spent_ms[LP_SWEEP], d->killed, d->strays, clean ? "clean" : "not clean");
+    logfmt_metric("DrainDuration", (double)total, "Milliseconds");
+}
+
+static void on_enter(member_t *m)
+{
+    switch (m->phase) {
+    case LP_LAME:
+        arm(m, lame_ms(m));
+        break;
+    case LP_EXIT:
+        report_drain(m);
+        if (m->exit_status == EXIT_OK && m->drain.killed) m->exit_status = EXIT_DRAIN_DIRTY;
+        uv_stop(m->loop);
+        break;
+    default:
+        uv_timer_stop(&m->deadline);
+        break;
+    }
+}
+
+static void enter(member_t *m, const lifecycle_step_t *step)
+{
+    lifecycle_phase_t from = m->phase;
+    uint64_t now = clock_ms();
+    if (lifecycle_is_stopping(step->next)) begin_drain(m);
+    if (lifecycle_is_stopping(from)) m->drain.spent_ms[from] += now - m->drain.phase_ms;
+    m->drain.phase_ms = m->phase_since_ms = now;
+    m->phase = step->next;
+    logfmt_own(LOG_NOTICE_, ERR_NONE, "phase", "%s -> %s: %s%s%s", lifecycle_phase_name(from),
+               lifecycle_phase_name(step->next), step->why, m->phase == LP_HOLD ? ": " : "",
+               m->phase == LP_HOLD ? m->reason : "");
+    if (m->phase == LP_SERVE && !m->served)
+        logfmt_metric("StartupDuration", (double)(now - m->started_ms), "Milliseconds");
+    m->served |= m->phase == LP_SERVE;
+    status_write(m); /* before anything is signalled: the health check must turn first */
+    on_enter(m);
+}
+
+void lifecycle_event(member_t *m, lifecycle_event_t event)
+{
+    const lifecycle_step_t *step = lifecycle_fsm_step(m->phase, event);
+    if (!step->why) return;
+    enter(m, step);
+    advance(m);
+}
+
+void lifecycle_stop(member_t *m, const char *who)
+{
+    m->drain.asked++;
+    logfmt_own(LOG_NOTICE_, ERR_NONE, "stop", "%s: %s", who,
+               m->drain.asked == 1   ? "draining"
+               : m->drain.asked == 2 ? "hurrying"
+                                     : "killing what is left");
+    bool was_finishing = m->phase == LP_QUIESCE || m->phase == LP_FINISH;
+    lifecycle_event(m, m->drain.asked == 1 ? LE_STOP : LE_HURRY);
+    /* nginx and php-fpm take QUIT as "finish what you have", TERM as "now" (nginx.org "Controlling nginx", php-fpm(8)) */
+    if (m->drain.asked == 2 && was_finishing) {
+        if (m->children[SV_NGINX].state == CS_STOPPING) child_signal(&m->children[SV_NGINX], SIGTERM);
+        if (m->children[SV_FPM].state == CS_STOPPING) child_signal(&m->children[SV_FPM], SIGTERM);
+    }
+    advance(m);
+}
+
+void lifecycle_fail(member_t *m, int exit_status, err_id_t id, const char *reason)
+{
+    if (lifecycle_is_stopping(m->phase)) return;
+    if (m->exit_status == EXIT_OK) m->exit_status = exit_status;
+    m->reason_id = id;
+    snprintf(m->reason, sizeof m->reason, "%s", reason);
+    logfmt_own(LOG_ERROR_, id, "failed", "%s; the container ends with exit status %d. %s", reason,
+               m->exit_status, err_cure(id));
+    lifecycle_event(m, LE_FAILED);
+}
+
+static void stop_service(member_t *m, service_id_t id)
+{
+    bool front = id == SV_NGINX || id == SV_FPM;
+    child_stop(&m->children[id], grace_ms(m, front ? TERM_MARGIN_MS : KILL_MARGIN_MS));
+}
+
+static void apply_wants(member_t *m)
+{
+    for (int id = 0; id < SV_COUNT_; id++) {
+        child_t *c = &m->children[id];
+        if (id == SV_CRON && !settings_bool(m->set, SET_cron)) continue;
+        switch (lifecycle_fsm_want(m->phase, (service_id_t)id)) {
+        case WANT_RUN:
+            child_start(c);
+            break;
+        case WANT_OFF:
+            stop_service(m, (service_id_t)id);
+            break;
+        case WANT_KEEP:
+            break;
+        }
+    }
+}
+
+static bool all_gone(const member_t *m)
+{
+    for (int id = 0; id < SV_COUNT_; id++)
+        if (!child_is_gone(&m->children[id])) return false;
+    return true;
+}
+
+/* Ends what is left and is nobody's child of ours: it was orphaned to us. Strangers of other parents are not touched. */
+static bool sweep(member_t *m)
+{
+    if (!all_gone(m)) return false; /* their exits call advance again */
+    bool must_die = budget_left(m) <= KILL_MARGIN_MS || m->drain.asked >= 2 ||
+                    clock_ms() - m->phase_since_ms > TERM_MARGIN_MS;
+    unsigned left = strays_signal(must_die ? SIGKILL : SIGTERM, m->drain.strays == 0);
+    if (left > m->drain.strays) m->drain.strays = left;
+    if (left == 0) return true;
+    uv_update_time(m->loop);
+    uv_timer_start(&m->deadline, on_sweep_tick, SWEEP_TICK_MS, 0);
+    return false;
+}
+
+/* What the present state of the children means for the phase. */
+static lifecycle_event_t derive(member_t *m)
+{
+    const child_t *warm = &m->children[SV_WARM];
+    switch (m->phase) {
+    case LP_WARM:
+        if (m->children[SV_FPM].state == CS_UP && (warm->state == CS_DONE || warm->state == CS_FAILED))
+            return LE_WARMED;
+        break;
+    case LP_QUIESCE:
+        if (child_is_gone(&m->children[SV_NGINX])) return LE_FRONT_GONE;
+        break;
+    case LP_FINISH:
+        if (child_is_gone(&m->children[SV_FPM])) return LE_BACK_GONE;
+        break;
+    case LP_SWEEP:
+        if (sweep(m)) return LE_EMPTY;
+        break;
+    default:
+        break;
+    }
+    return LE_COUNT_;
+}
+
+/* Runs after every event. A nested call only asks for another turn, so that no state is looked at half-changed. */
+static void advance(member_t *m)
+{
+    if (m->advancing) {
+        m->advance_again = true;
+        return;
+    }
+    m->advancing = true;
+    do {
+        m->advance_again = false;
+        apply_wants(m);
+        lifecycle_event_t event = derive(m);
+        const lifecycle_step_t *step = event < LE_COUNT_ ? lifecycle_fsm_step(m->phase, event) : NULL;
+        if (step && step->why) {
+            enter(m, step);
+            m->advance_again = m->phase != LP_EXIT;
+        }
+    } while (m->advance_again);
+    m->advancing = false;
+}
+
+static bool on_prepare(child_t *c, spawn_spec_t *ret_spec)
+{
+    member_t *m = c->loop->data;
+    services_spec(m->services, (service_id_t)c->slot, ret_spec);
+    return true;
+}
+
+static void on_ready(void *arg)
+{
+    child_t *c = arg;
+    member_t *m = c->loop->data;
+    probe_stop(&m->probes[c->slot]);
+    child_ready(c);
+}
+
+static void start_probe(member_t *m, child_t *c)
+{
+    char path[128];
+    if (c->slot == SV_NGINX)
+        m->probes[c->slot] = probe_tcp(m->loop, settings_str(m->set, SET_listen), on_ready, c);
+    else
+        m->probes[c->slot] =
+            probe_fastcgi(m->loop, services_run_path(m->services, "fpm.sock", path, sizeof path),
+                          "/-/fpm-ping", on_ready, c);
+}
+
+static void log_change(const child_t *c, child_state_t from, const char *why)
+{
+    bool bad = c->state == CS_BACKOFF || c->state == CS_FAILED || c->state == CS_KILLING;
+    char how[160] = "";
+    if (c->exits && (c->state == CS_BACKOFF || c->state == CS_FAILED || c->state == CS_DOWN))
+        child_describe_exit(c->exit_status, how, sizeof how);
+    if (c->last_error.id) snprintf(how, sizeof how, "%.150s", c->last_error.msg);
+    logfmt_own(bad ? LOG_WARN_ : LOG_DEBUG_, c->last_error.id, "child", "%s: %s -> %s: %s%s%s", c->row->name,
+               child_state_name(from), child_state_name(c->state), why, how[0] ? ", " : "", how);
+}
+
+static int failed_status(const child_t *c)
+{
+    bool role = c->row->kind == CK_ROLE || c->row->kind == CK_ROLE_ONESHOT;
+    if (role && c->exits && WIFEXITED(c->exit_status) && WEXITSTATUS(c->exit_status) >= EXIT_CHILD_FAILED)
+        return WEXITSTATUS(c->exit_status);
+    return EXIT_CHILD_FAILED;
+}
+
+static void on_failed(member_t *m, child_t *c)
+{
+    char reason[300];
+    if (c->slot == SV_PREPARE && m->reloading) {
+        m->reloading = false;
+        logfmt_own(LOG_ERROR_, c->last_error.id, "reload.failed", "the old configuration stays: %s",
+                   c->last_error.msg);
+        return;
+    }
+    if (c->slot == SV_WARM) {
+        logfmt_own(LOG_WARN_, ERR_NONE, "warm.failed",
+                   "the caches could not be prepared; Moodle prepares them itself, more slowly");
+        return;
+    }
+    err_id_t id = c->last_error.id ? c->last_error.id : ERR_CHILD_FAILED;
+    char how[64] = "could not be started";
+    if (c->exits) child_describe_exit(c->exit_status, how, sizeof how);
+    snprintf(reason, sizeof reason, "%s %s%s%.200s", c->row->name, c->last_error.id ? "" : how,
+             c->last_error.id ? "failed: " : "", c->last_error.id ? c->last_error.msg : "");
+    lifecycle_fail(m, failed_status(c), id, reason);
+}
+
+static void on_prepared(member_t *m)
+{
+    if (m->reloading) {
+        m->reloading = false;
+        logfmt_own(LOG_NOTICE_, ERR_NONE, "reload", "rendered anew; nginx and php-fpm follow");
+        child_signal(&m->children[SV_NGINX], SIGHUP);
+        child_signal(&m->children[SV_FPM], SIGUSR2);
+    }
+    lifecycle_event(m, LE_PREPARED);
+}
+
+static void on_changed(child_t *c, child_state_t from, const char *why)
+{
+    member_t *m = c->loop->data;
+    log_change(c, from, why);
+    if (c->state != CS_STARTING) probe_stop(&m->probes[c->slot]);
+    if (c->state == CS_STARTING && c->row->ready == READY_BY_PROBE) start_probe(m, c);
+    if (c->state == CS_KILLING && from == CS_STOPPING && lifecycle_is_stopping(m->phase)) m->drain.killed++;
+    if (c->state == CS_BACKOFF && from == CS_UP) logfmt_metric("ChildRestarts", 1, "Count");
+    if (c->slot == SV_PREPARE && c->state == CS_DONE) on_prepared(m);
+    if (c->slot == SV_CRON && child_is_gone(c)) m->cron.holder = m->cron.running = false;
+    if (c->state == CS_FAILED) on_failed(m, c);
+    advance(m);
+}
+
+/* A role that ended with an error which waiting does not mend is not tried again. */
+static child_event_t on_judge(child_t *c, int status)
+{
+    if (c->slot != SV_PREPARE || !WIFEXITED(status)) return CE_EXIT_AGAIN;
+    return WEXITSTATUS(status) == EXIT_OSERR ? CE_EXIT_AGAIN : CE_EXIT_FINAL;
+}
+
+static void on_event(child_t *c, const char *line, size_t len) { roles_event(c->loop->data, c, line, len); }
+
+static const child_hooks_t HOOKS = {
+    .prepare = on_prepare, .changed = on_changed, .event = on_event, .judge = on_judge};
+
+void lifecycle_init(member_t *m)
+{
+    m->loop->data = m;
+    m->phase = LP_BOOT;
+    m->started_ms = m->phase_since_ms = clock_ms();
+    uv_timer_init(m->loop, &m->deadline);
+    m->deadline.data = m;
+    for (int id = 0; id < SV_COUNT_; id++) child_init(&m->children[id], m->loop, &SERVICES[id], &HOOKS, id);
+    advance(m);
+}
+
+bool lifecycle_reload(member_t *m)
+{
+    child_t *c = &m->children[SV_PREPARE];
+    if (lifecycle_is_stopping(m->phase) || !child_is_gone(c) || m->phase < LP_LEAD) return false;
+    m->reloading = true;
+    child_stop(c, 0); /* from DONE to DOWN */
+    child_start(c);
+    return true;
+}
+
+bool lifecycle_reap(member_t *m, pid_t pid, int status)
+{
+    for (int id = 0; id < SV_COUNT_; id++)
+        if (child_on_exit(&m->children[id], pid, status)) return true;
+    if (m->phase == LP_SWEEP) advance(m);
+    return false;
+}
+
+void lifecycle_close(member_t *m)
+{
+    for (int id = 0; id < SV_COUNT_; id++) {
+        probe_stop(&m->probes[id]);
+        child_close(&m->children[id]);
+    }
+    if (!uv_is_closing((uv_handle_t *)&m->deadline)) uv_close((uv_handle_t *)&m->deadline, NULL);
+}

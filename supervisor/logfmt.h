@@ -1,0 +1,30 @@
+/* logfmt.h - one line of the log: JSON for CloudWatch, text on a terminal. Lines go to outq. Time stamp and the constant part
+ * are made once for all lines of one read. */
+#ifndef MOODLECTL_SUPERVISOR_LOGFMT_H
+#define MOODLECTL_SUPERVISOR_LOGFMT_H
+
+#include "base/err.h"
+#include "base/log.h"
+#include "supervisor/outq.h"
+#include <stdbool.h>
+#include <stddef.h>
+
+void logfmt_init(bool json, log_level_t least, const char *member);
+void logfmt_set_release(const char *release);
+bool logfmt_is_json(void);
+
+/* A line of a child. `src`: "nginx", "nginx.access", "php", "cron", ... part 0: whole line. */
+void logfmt_child(const char *src, log_level_t level, out_class_t cls, const char *bytes, size_t len,
+                  unsigned part, bool last);
+/* A child's line that is a valid JSON object, embedded as it is under "data". */
+void logfmt_child_object(const char *src, log_level_t level, out_class_t cls, const char *json, size_t len);
+/* A message of our own. `event`: stable name, or NULL. Flushes. */
+void logfmt_own(log_level_t level, err_id_t id, const char *event, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+void logfmt_sink(log_level_t level, err_id_t id, const char *msg); /* for log_set_sink */
+/* A message of a role, under its own source. */
+void logfmt_role(const char *src, log_level_t level, const char *id, const char *msg, size_t len);
+/* One CloudWatch Embedded Metric Format line (JSON format only), namespace moodlectl, dimension Member-free: Service=moodle. */
+void logfmt_metric(const char *name, double value, const char *unit);
+
+#endif

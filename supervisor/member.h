@@ -1,0 +1,61 @@
+/* member.h - the one state of PID 1: what lifecycle, roles, status and control share. One thread, one loop: no locks. */
+#ifndef MOODLECTL_SUPERVISOR_MEMBER_H
+#define MOODLECTL_SUPERVISOR_MEMBER_H
+
+#include "base/settings.h"
+#include "supervisor/child.h"
+#include "supervisor/lifecycle_fsm.h"
+#include "supervisor/probe.h"
+#include "supervisor/services.h"
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+typedef struct progress { /* of an install or upgrade, here or at another member; for the holding page */
+    char phase[24], detail[160], by[128];
+    long done, total;
+    uint64_t elapsed_ms;
+    bool known;
+} progress_t;
+
+typedef struct cron_view { /* what this member's cron role last said */
+    bool holder, running;
+    int last_exit;
+    bool has_run;
+    uint64_t last_end_ms; /* clock_ms */
+} cron_view_t;
+
+typedef struct drain {            /* one stop, from its first second */
+    uint64_t began_ms, phase_ms;  /* clock_ms; phase_ms: when the present phase began */
+    uint64_t budget_ms;           /* the whole stop */
+    uint64_t spent_ms[LP_COUNT_]; /* per phase, for the report */
+    unsigned asked;               /* stops asked for */
+    unsigned killed;              /* children that had to be killed */
+    unsigned strays;
+} drain_t;
+
+typedef struct member {
+    uv_loop_t *loop;
+    const settings_t *set;
+    services_t *services;
+    lifecycle_phase_t phase;
+    uint64_t phase_since_ms, started_ms;
+    child_t children[SV_COUNT_];
+    probe_t *probes[SV_COUNT_];
+    uv_timer_t deadline; /* of the stopping phases */
+    drain_t drain;
+    bool booted; /* the run directory is there: state files can be written */
+    bool advancing, advance_again;
+    bool served;    /* has been in SERVE */
+    bool reloading; /* prepare runs again for `reload` */
+    int exit_status;
+    err_id_t reason_id; /* why LEAD waits, or HOLD holds, or the member failed */
+    char reason[300], state[24];
+    progress_t progress;
+    uint64_t page_written_ms;
+    cron_view_t cron;
+    char name[128], release[128];
+} member_t;
+
+#endif

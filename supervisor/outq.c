@@ -1,0 +1,214 @@
+#include "supervisor/outq.h"
+#include "base/clock.h"
+#include "supervisor/logfmt.h"
+#include "supervisor/ring.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    BATCH = 128 * 1024,            /* gathered before a write */
+    ACCESS_LIMIT = 1024 * 1024,    /* ring of access lines */
+    OTHER_LIMIT = 3 * 1024 * 1024, /* ring of all others */
+    POLLED_WRITE = 4096,           /* PIPE_BUF: poll(2) promises room for that much, pipe(7) */
+};
+typedef enum { MODE_NONBLOCK, MODE_SEND, MODE_POLLED, MODE_PLAIN } out_mode_t;
+
+static struct {
+    int fd;
+    out_mode_t mode;
+    int epoll; /* watches fd; uv_poll watches epoll, because uv_poll_init makes what it watches non-blocking */
+    uv_poll_t poll; /* readable: fd is writable */
+    bool has_poll, waiting;
+    char *batch; /* bytes being written: [sent, len) */
+    size_t len, sent;
+    ring_t rings[OUT_CLASSES_];
+    uint64_t seq, dropped;
+} q = {.fd = -1, .epoll = -1};
+
+static void on_writable(uv_poll_t *handle, int status, int events);
+
+/* A description of our own for the same pipe or terminal can be non-blocking without anybody noticing. */
+static void choose_mode(int fd)
+{
+    struct stat st;
+    q.fd = fd;
+    q.mode = MODE_POLLED;
+    if (fstat(fd, &st) < 0) return;
+    if (S_ISREG(st.st_mode)) {
+        q.mode = MODE_PLAIN;
+    } else if (S_ISSOCK(st.st_mode)) {
+        q.mode = MODE_SEND;
+    } else {
+        char path[32];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        int own = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
+        if (own < 0) return;
+        q.fd = own;
+        q.mode = MODE_NONBLOCK;
+    }
+}
+
+static void watch(uv_loop_t *loop)
+{
+    struct epoll_event ev = {.events = 0};
+    q.epoll = epoll_create1(EPOLL_CLOEXEC);
+    q.has_poll = q.epoll >= 0 && epoll_ctl(q.epoll, EPOLL_CTL_ADD, q.fd, &ev) == 0 &&
+                 uv_poll_init(loop, &q.poll, q.epoll) == 0;
+    if (q.has_poll)
+        uv_unref((uv_handle_t *)&q.poll);
+    else
+        q.mode = MODE_PLAIN; /* EPERM: /dev/null and its like, which never block */
+}
+
+int outq_open(uv_loop_t *loop, int fd)
+{
+    choose_mode(fd);
+    ring_init(&q.rings[OUT_OTHER], OTHER_LIMIT);
+    ring_init(&q.rings[OUT_ACCESS], ACCESS_LIMIT);
+    if (q.mode != MODE_PLAIN) watch(loop);
+    return fcntl(fd, F_GETFD) < 0 ? -1 : 0;
+}
+
+static bool polled_room(void)
+{
+    struct pollfd p = {.fd = q.fd, .events = POLLOUT};
+    return poll(&p, 1, 0) > 0 && (p.revents & POLLOUT);
+}
+
+/* Bytes taken; -1 with EAGAIN: the reader is slow. */
+static ssize_t write_some(const char *bytes, size_t len)
+{
+    switch (q.mode) {
+    case MODE_SEND:
+        return send(q.fd, bytes, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+    case MODE_POLLED:
+        if (!polled_room()) {
+            errno = EAGAIN;
+            return -1;
+        }
+        return write(q.fd, bytes, len < POLLED_WRITE ? len : POLLED_WRITE);
+    case MODE_NONBLOCK:
+    case MODE_PLAIN:
+        break;
+    }
+    return write(q.fd, bytes, len);
+}
+
+/* Lines from the rings in their first order, as many as fit. */
+static void refill(void)
+{
+    q.len = q.sent = 0;
+    for (;;) {
+        ring_t *r =
+            &q.rings[ring_next_seq(&q.rings[OUT_ACCESS]) < ring_next_seq(&q.rings[OUT_OTHER]) ? OUT_ACCESS
+                                                                                              : OUT_OTHER];
+        size_t n = ring_pop(r, q.batch + q.len, BATCH - q.len);
+        if (n == 0) return;
+        q.len += n;
+    }
+}
+
+static bool rings_empty(void)
+{
+    return ring_is_empty(&q.rings[OUT_OTHER]) && ring_is_empty(&q.rings[OUT_ACCESS]);
+}
+
+static void wait_writable(bool wanted)
+{
+    if (!q.has_poll || wanted == q.waiting) return;
+    q.waiting = wanted;
+    struct epoll_event ev = {.events = wanted ? EPOLLOUT : 0};
+    epoll_ctl(q.epoll, EPOLL_CTL_MOD, q.fd, &ev);
+    if (wanted)
+        uv_poll_start(&q.poll, UV_READABLE, on_writable);
+    else
+        uv_poll_stop(&q.poll);
+}
+
+static void report_loss(void)
+{
+    uint64_t access = ring_take_dropped(&q.rings[OUT_ACCESS]), other = ring_take_dropped(&q.rings[OUT_OTHER]);
+    if (access + other == 0) return;
+    q.dropped += access + other;
+    logfmt_own(LOG_WARN_, ERR_NONE, "log.lost",
+               "stdout's reader was slow: %llu access lines and %llu others were dropped",
+               (unsigned long long)access, (unsigned long long)other);
+}
+
+void outq_flush(void)
+{
+    for (;;) {
+        while (q.sent < q.len) {
+            ssize_t n = write_some(q.batch + q.sent, q.len - q.sent);
+            if (n < 0 && errno == EINTR) continue;
+            if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+                wait_writable(true);
+                return;
+            }
+            if (n < 0) q.sent = q.len; /* EPIPE: nobody reads any more; services go on */
+            if (n > 0) q.sent += (size_t)n;
+        }
+        q.len = q.sent = 0;
+        if (rings_empty()) break;
+        refill();
+    }
+    wait_writable(false);
+    report_loss();
+}
+
+static void on_writable(uv_poll_t *handle, int status, int events)
+{
+    (void)handle;
+    (void)events;
+    if (status < 0) wait_writable(false);
+    outq_flush();
+}
+
+void outq_line(out_class_t cls, const char *bytes, size_t len)
+{
+    if (q.fd < 0) return;
+    if (!q.batch && !(q.batch = malloc(BATCH))) {
+        q.dropped++;
+        return;
+    }
+    q.seq++;
+    if (!q.waiting && q.len + len > BATCH) outq_flush();
+    if (!q.waiting && q.len + len <= BATCH) {
+        memcpy(q.batch + q.len, bytes, len);
+        q.len += len;
+        return;
+    }
+    ring_push(&q.rings[cls], q.seq, bytes, len);
+}
+
+bool outq_is_stalled(void) { return q.waiting; }
+uint64_t outq_dropped(void) { return q.dropped; }
+
+void outq_close(uint64_t ms)
+{
+    uint64_t until = clock_ms() + ms;
+    outq_flush();
+    while (q.waiting && clock_ms() < until) {
+        struct pollfd p = {.fd = q.fd, .events = POLLOUT};
+        if (poll(&p, 1, (int)(until - clock_ms()) + 1) <= 0) break;
+        outq_flush();
+    }
+    wait_writable(false);
+    if (q.has_poll && !uv_is_closing((uv_handle_t *)&q.poll)) uv_close((uv_handle_t *)&q.poll, NULL);
+    q.has_poll = false;
+    if (q.epoll >= 0) close(q.epoll);
+    q.epoll = -1;
+    for (int i = 0; i < OUT_CLASSES_; i++) ring_free(&q.rings[i]);
+    free(q.batch);
+    q.batch = NULL;
+    q.len = q.sent = 0;
+    q.fd = -1;
+}

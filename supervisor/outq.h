@@ -1,0 +1,23 @@
+/* outq.h - the only writer of stdout. Never blocks PID 1: what the reader does not take waits in bounded rings, access lines
+ * apart from the others, and when a ring is full its oldest lines are dropped and counted; the loss is written when it clears.
+ * The inherited stdout is never made non-blocking (its file description belongs to everybody who shares it, open(2)). */
+#ifndef MOODLECTL_SUPERVISOR_OUTQ_H
+#define MOODLECTL_SUPERVISOR_OUTQ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+typedef enum { OUT_OTHER, OUT_ACCESS, OUT_CLASSES_ } out_class_t;
+
+int outq_open(uv_loop_t *loop, int fd); /* 0 or -1 (errno): fd is not writable in any way */
+/* A whole line with its newline. Small writes are gathered until outq_flush. */
+void outq_line(out_class_t cls, const char *bytes, size_t len);
+void outq_flush(void); /* writes what the reader takes now; the rest when it takes more */
+bool outq_is_stalled(void);
+uint64_t outq_dropped(void); /* lines lost in all */
+/* Last act before exit: tries for at most `ms` to write what waits. Blocks up to that long. */
+void outq_close(uint64_t ms);
+
+#endif

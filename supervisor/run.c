@@ -1,0 +1,162 @@
+#include "supervisor/run.h"
+#include "supervisor/control.h"
+#include "supervisor/lifecycle.h"
+#include "supervisor/reaper.h"
+#include "supervisor/spawn.h"
+#include "supervisor/status.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { LAST_LINES_MS = 500 };
+
+typedef void signal_fn(member_t *m, int sig);
+static void do_stop(member_t *m, int sig);
+static void do_reload(member_t *m, int sig);
+static void do_reap(member_t *m, int sig);
+
+/* One row a signal; nothing hidden. QUIT and WINCH are what php and httpd base images ask for (their STOPSIGNAL). */
+static const struct {
+    int sig;
+    signal_fn *fn;
+} SIGNALS[] = {{SIGTERM, do_stop},  {SIGINT, do_stop},   {SIGQUIT, do_stop},
+               {SIGWINCH, do_stop}, {SIGHUP, do_reload}, {SIGCHLD, do_reap}};
+enum { SIGNAL_COUNT = sizeof SIGNALS / sizeof *SIGNALS };
+
+static uv_signal_t watchers[SIGNAL_COUNT];
+static member_t member;
+
+static void do_stop(member_t *m, int sig)
+{
+    if (sig == SIGWINCH && isatty(STDIN_FILENO)) return; /* there it means that the window was resized */
+    char who[32];
+    snprintf(who, sizeof who, "SIG%s", sigabbrev_np(sig));
+    lifecycle_stop(m, who);
+}
+
+static void do_reload(member_t *m, int sig)
+{
+    (void)sig;
+    if (!lifecycle_reload(m))
+        logfmt_own(LOG_WARN_, ERR_NONE, "reload", "SIGHUP: nothing can be reloaded in this phase");
+}
+
+static bool on_exit_of(pid_t pid, int status) { return lifecycle_reap(&member, pid, status); }
+
+static void do_reap(member_t *m, int sig)
+{
+    (void)m;
+    (void)sig;
+    reaper_run(on_exit_of);
+}
+
+static void on_signal(uv_signal_t *w, int sig)
+{
+    member_t *m = w->data;
+    for (size_t i = 0; i < SIGNAL_COUNT; i++)
+        if (SIGNALS[i].sig == sig) SIGNALS[i].fn(m, sig);
+}
+
+/* PID 1 has no default action for a signal: what comes before its handler is lost. Blocked, it waits for us. */
+static void block_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) sigaddset(&set, SIGNALS[i].sig);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static void arm_signals(uv_loop_t *loop)
+{
+    sigset_t none;
+    signal(SIGPIPE, SIG_IGN);
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
+        uv_signal_init(loop, &watchers[i]);
+        watchers[i].data = &member;
+        uv_signal_start(&watchers[i], on_signal, SIGNALS[i].sig);
+    }
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL); /* also what main() or a careless launcher had blocked */
+}
+
+static void harden(void)
+{
+    struct rlimit none = {0, 0};
+    reaper_adopt_orphans();
+    setrlimit(RLIMIT_CORE, &none);
+    close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); /* what the launcher left open reaches no child */
+    umask(022);
+    if (chdir("/") < 0) log_debug("chdir /: %s", strerror(errno));
+}
+
+static bool wants_json(const settings_t *set)
+{
+    const char *format = settings_str(set, SET_log_format);
+    if (strcmp(format, "auto") == 0) return !isatty(STDOUT_FILENO);
+    return strcmp(format, "json") == 0;
+}
+
+static int member_open(member_t *m, uv_loop_t *loop, const settings_t *set)
+{
+    extern char **environ;
+    m->loop = loop;
+    m->set = set;
+    settings_member(set, m->name, sizeof m->name);
+    snprintf(m->release, sizeof m->release, "%s", settings_str(set, SET_release));
+    outq_open(loop, STDOUT_FILENO);
+    logfmt_init(wants_json(set), log_level_find(settings_str(set, SET_log_level), LOG_INFO_), m->name);
+    logfmt_set_release(m->release);
+    log_set_sink(logfmt_sink);
+    m->services = services_new(set, environ);
+    return m->services ? 0 : -1;
+}
+
+static void banner(const member_t *m)
+{
+    logfmt_own(LOG_NOTICE_, ERR_NONE, "start",
+               "moodlectl %s, member %s, %s (pid %d), uid %d, stop budget %lld ms", MOODLECTL_VERSION,
+               m->name, getpid() == 1 ? "PID 1" : "subreaper", (int)getpid(), (int)geteuid(),
+               (long long)settings_int(m->set, SET_stop_timeout));
+}
+
+static void close_all(uv_loop_t *loop)
+{
+    lifecycle_close(&member);
+    control_close();
+    for (size_t i = 0; i < SIGNAL_COUNT; i++) uv_close((uv_handle_t *)&watchers[i], NULL);
+    outq_close(LAST_LINES_MS);
+    uv_run(loop, UV_RUN_NOWAIT);
+    services_free(&member.services);
+}
+
+int run_main(const settings_t *set)
+{
+    static uv_loop_t loop;
+    block_signals();
+    harden();
+    if (uv_loop_init(&loop) < 0 || member_open(&member, &loop, set) < 0) return EXIT_OSERR;
+    arm_signals(&loop);
+    banner(&member);
+    lifecycle_init(&member);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    int status = member.exit_status;
+    close_all(&loop);
+    return status;
+}
+
+int run_foreign(char *const *argv)
+{
+    spawn_reset_signals();
+    execvp(argv[0], argv);
+    int status = errno == ENOENT ? 127 : 126;
+    fprintf(stderr, "moodlectl: cannot execute %s: %s\n", argv[0], strerror(errno));
+    return status;
+}

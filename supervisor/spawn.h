@@ -1,0 +1,39 @@
+/* spawn.h - fork and exec of one child, in a session of its own, with descriptors 0 to 2 and nothing else, default signals,
+ * an empty mask, no core dumps and no new privileges. Not uv_spawn: PID 1 reaps strangers too, and the two would steal each
+ * other's statuses; nor does uv_spawn reset real-time signals or pass real pipes (nginx reopens /dev/stdout). */
+#ifndef MOODLECTL_SUPERVISOR_SPAWN_H
+#define MOODLECTL_SUPERVISOR_SPAWN_H
+
+#include "base/err.h"
+#include <stdbool.h>
+#include <sys/types.h>
+
+typedef struct spawn_spec {
+    char *const *argv; /* argv[0] is an absolute path */
+    char *const *envp;
+    bool switch_user; /* to uid, gid, without supplementary groups */
+    uid_t uid;
+    gid_t gid;
+    int oom_score_adj; /* 0: as ours */
+    int nice;          /* 0: as ours */
+    mode_t umask;
+    bool want_stdin; /* a pipe whose write end is ret_stdin; else /dev/null */
+} spawn_spec_t;
+
+typedef struct spawned {
+    pid_t pid;
+    int in;     /* write end of its stdin, or -1 */
+    int out;    /* read end of its stdout */
+    int err;    /* read end of its stderr */
+    int report; /* read end: empty at a successful exec, else a spawn_report_t (see spawn_report) */
+} spawned_t;
+
+/* 0 with all descriptors owned by the caller, or -1 (E-SPAWN). Does not wait for the exec, which may touch a slow disk. */
+int spawn_child(const spawn_spec_t *spec, spawned_t *ret, err_t *err);
+/* After the child's exit: did it fail before its exec? true with the step and reason in err. Closes *report. */
+bool spawn_failed(int *report, const char *program, err_t *err);
+
+/* Default dispositions for all signals and an empty mask: what a program expects at exec. Async-signal-safe. */
+void spawn_reset_signals(void);
+
+#endif
