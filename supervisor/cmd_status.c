@@ -1,111 +1,155 @@
+#include "supervisor/cmd_status.h"
 #include "base/fd.h"
 #include "supervisor/client.h"
 #include "supervisor/cmd_table.h"
 #include <stdio.h>
 #include <string.h>
 
-/* ---- status: the instance's JSON as indented lines, whatever it holds ---- */
+/* ---- status ---- */
 
-static const char *colour_of(const char *word)
+static const char *text_of(const json_t *o, const char *key)
 {
-    static const char *const GOOD[] = {"serve", "up", "ready", "current", "true", "done", NULL};
-    static const char *const BAD[] = {"hold", "failed", "backoff", "killing", NULL};
-    for (int i = 0; GOOD[i]; i++)
-        if (strcmp(word, GOOD[i]) == 0) return "\033[32m";
-    for (int i = 0; BAD[i]; i++)
-        if (strcmp(word, BAD[i]) == 0) return "\033[31m";
-    return strncmp(word, "E-", 2) == 0 ? "\033[31m" : NULL;
+    const char *s = json_string_value(json_object_get(o, key));
+    return s ? s : "";
 }
 
-static void put_word(buf_t *out, const char *word, size_t len, bool colour)
+static json_int_t number_of(const json_t *o, const char *key)
 {
-    const char *c = colour ? colour_of(word) : NULL;
-    if (c) buf_str(out, c);
-    buf_json(out, word, len); /* nothing that comes from outside steers the terminal */
-    if (c) buf_str(out, "\033[0m");
+    return json_integer_value(json_object_get(o, key));
 }
+static bool is_yes(const json_t *o, const char *key) { return json_is_true(json_object_get(o, key)); }
+
+static void put(buf_t *out, const char *text)
+{
+    buf_json(out, text, strlen(text));
+} /* escapes control characters */
 
 static void put_millis(buf_t *out, json_int_t ms)
 {
     json_int_t s = ms / 1000;
     if (s < 60)
-        buf_printf(out, "%lld.%01lld s", (long long)s, (long long)(ms % 1000 / 100));
+        buf_printf(out, "%lld.%lld s", (long long)s, (long long)(ms % 1000 / 100));
     else if (s < 3600)
         buf_printf(out, "%lld min %lld s", (long long)(s / 60), (long long)(s % 60));
     else
         buf_printf(out, "%lld h %lld min", (long long)(s / 3600), (long long)(s % 3600 / 60));
 }
 
-static bool is_millis(const char *key)
+static void put_state(buf_t *out, const char *state, bool good, bool bad, bool colour)
 {
-    size_t len = strlen(key);
-    return len > 3 && strcmp(key + len - 3, "_ms") == 0;
+    if (colour) buf_str(out, good ? "\033[32m" : bad ? "\033[31m" : "\033[33m");
+    put(out, state);
+    if (colour) buf_str(out, "\033[0m");
 }
 
-static void put_scalar(buf_t *out, const char *key, const json_t *v, bool colour)
+static void put_phase(buf_t *out, const json_t *o, bool colour)
 {
-    if (json_is_string(v))
-        put_word(out, json_string_value(v), json_string_length(v), colour);
-    else if (json_is_integer(v) && is_millis(key))
-        put_millis(out, json_integer_value(v));
-    else if (json_is_integer(v))
-        buf_printf(out, "%lld", (long long)json_integer_value(v));
-    else if (json_is_real(v))
-        buf_printf(out, "%g", json_real_value(v));
+    const char *phase = text_of(o, "phase");
+    if (!*phase) return;
+    buf_str(out, "phase     ");
+    put_state(out, phase, strcmp(phase, "SERVE") == 0, strcmp(phase, "HOLD") == 0, colour);
+    buf_str(out, " for ");
+    put_millis(out, number_of(o, "phase_ms"));
+    buf_str(out, is_yes(o, "ready") ? ", ready\n" : ", not ready\n");
+}
+
+/* Why it does not serve, with the cure. */
+static void put_reason(buf_t *out, const json_t *o, bool colour)
+{
+    const char *name = text_of(o, "id"), *reason = text_of(o, "reason");
+    err_id_t id = err_find(name);
+    if (*text_of(o, "state")) {
+        buf_str(out, "database  ");
+        put(out, text_of(o, "state"));
+        buf_str(out, "\n");
+    }
+    if (!*name && !*reason) return;
+    buf_str(out, "reason    ");
+    if (*name) put_state(out, name, false, true, colour);
+    if (*name && *reason) buf_str(out, ": ");
+    put(out, reason);
+    buf_str(out, "\n");
+    if (id) buf_printf(out, "cure      %s\n", err_cure(id));
+}
+
+static void put_progress(buf_t *out, const json_t *p)
+{
+    if (!json_is_object(p)) return;
+    buf_str(out, "progress  ");
+    put(out, text_of(p, "phase"));
+    if (*text_of(p, "by")) buf_str(out, " by ");
+    put(out, text_of(p, "by"));
+    buf_str(out, ": ");
+    put(out, text_of(p, "detail"));
+    if (number_of(p, "total") > 0)
+        buf_printf(out, " (%lld of %lld)", (long long)number_of(p, "done"), (long long)number_of(p, "total"));
+    buf_str(out, ", ");
+    put_millis(out, number_of(p, "elapsed_ms"));
+    buf_str(out, "\n");
+}
+
+static void put_cron(buf_t *out, const json_t *c)
+{
+    if (!json_is_object(c)) return;
+    buf_str(out, "cron      ");
+    if (!is_yes(c, "enabled"))
+        buf_str(out, "switched off on this member");
+    else if (is_yes(c, "running"))
+        buf_str(out, "runs on this member");
     else
-        buf_str(out, json_is_true(v) ? "yes" : json_is_false(v) ? "no" : "-");
-}
-
-/* "name=value name=value" of one object on one line: a row of a list. */
-static void put_row(buf_t *out, const json_t *object, bool colour)
-{
-    const char *key;
-    json_t *v;
-    const char *gap = "";
-    json_object_foreach((json_t *)object, key, v)
-    {
-        if (json_is_object(v) || json_is_array(v) || json_is_null(v)) continue;
-        if (json_is_string(v) && json_string_length(v) == 0) continue;
-        bool is_name = strcmp(key, "name") == 0;
-        buf_str(out, gap);
-        if (!is_name) buf_printf(out, "%.*s ", (int)(strlen(key) - (is_millis(key) ? 3 : 0)), key);
-        put_scalar(out, key, v, colour);
-        gap = is_name ? ": " : ", ";
+        buf_str(out,
+                is_yes(c, "holder") ? "is this member's, between two runs" : "another member's, or nobody's");
+    if (json_object_get(c, "last_exit")) {
+        buf_printf(out, "; last run ended with %lld, ", (long long)number_of(c, "last_exit"));
+        put_millis(out, number_of(c, "last_end_age_ms"));
+        buf_str(out, " ago");
     }
     buf_str(out, "\n");
 }
 
-static void put_object(buf_t *out, const json_t *object, int indent, bool colour)
+static void put_children(buf_t *out, const json_t *list, bool colour)
 {
-    const char *key;
-    json_t *v;
-    json_object_foreach((json_t *)object, key, v)
+    size_t i;
+    json_t *c;
+    json_array_foreach((json_t *)list, i, c)
     {
-        size_t i;
-        json_t *item;
-        if (strcmp(key, "ok") == 0 || json_is_null(v)) continue;
-        if (json_is_object(v)) {
-            buf_printf(out, "%*s%s\n", indent, "", key);
-            if (indent < 8) put_object(out, v, indent + 2, colour);
-        } else if (json_is_array(v)) {
-            buf_printf(out, "%*s%s\n", indent, "", key);
-            json_array_foreach(v, i, item)
-            {
-                buf_printf(out, "%*s", indent + 2, "");
-                if (json_is_object(item)) {
-                    put_row(out, item, colour);
-                } else {
-                    put_scalar(out, key, item, colour);
-                    buf_str(out, "\n");
-                }
-            }
-        } else if (!json_is_string(v) || json_string_length(v) > 0) {
-            buf_printf(out, "%*s%-*.*s ", indent, "", 16 - indent,
-                       (int)(strlen(key) - (is_millis(key) ? 3 : 0)), key);
-            put_scalar(out, key, v, colour);
-            buf_str(out, "\n");
-        }
+        const char *state = text_of(c, "state");
+        cleanup_buf buf_t word = BUF_INIT;
+        buf_printf(&word, "%-9s", state);
+        buf_printf(out, "  %-9s ", text_of(c, "name"));
+        put_state(out, buf_cstr(&word), strcmp(state, "up") == 0 || strcmp(state, "done") == 0,
+                  strcmp(state, "failed") == 0, colour);
+        if (number_of(c, "pid") > 0)
+            buf_printf(out, " pid %-7lld", (long long)number_of(c, "pid"));
+        else
+            buf_printf(out, " %11s", "");
+        buf_str(out, " for ");
+        put_millis(out, number_of(c, "since_ms"));
+        if (number_of(c, "starts") > 1)
+            buf_printf(out, ", started %lld times", (long long)number_of(c, "starts"));
+        buf_str(out, "\n");
     }
+}
+
+void cmd_status_text(const json_t *status, bool colour, buf_t *out)
+{
+    const json_t *children = json_object_get(status, "children");
+    buf_str(out, "member    ");
+    put(out, text_of(status, "member"));
+    buf_str(out, ", release ");
+    put(out, text_of(status, "release"));
+    buf_str(out, ", moodlectl ");
+    put(out, text_of(status, "version"));
+    buf_str(out, "\n");
+    put_phase(out, status, colour);
+    put_reason(out, status, colour);
+    put_progress(out, json_object_get(status, "progress"));
+    put_cron(out, json_object_get(status, "cron"));
+    if (number_of(status, "lines_dropped") > 0)
+        buf_printf(out, "log       %lld lines dropped: standard output is too slow\n",
+                   (long long)number_of(status, "lines_dropped"));
+    if (json_array_size(children) > 0) buf_str(out, "services\n");
+    put_children(out, children, colour);
 }
 
 int cmd_status(const cli_args_t *args)
@@ -121,7 +165,7 @@ int cmd_status(const cli_args_t *args)
         json_dumpf(reply, stdout, JSON_COMPACT);
         putchar('\n');
     } else {
-        put_object(&out, reply, 0, args->colour);
+        cmd_status_text(reply, args->colour, &out);
         fputs(buf_cstr(&out), stdout);
     }
     json_decref(reply);
@@ -144,9 +188,9 @@ int cmd_healthcheck(const cli_args_t *args)
         return cli_fail(&err);
     /* an answer without "healthy" is a yes: unhealthy comes as an error too */
     const json_t *healthy = json_object_get(reply, "healthy");
-    const char *reason = json_string_value(json_object_get(reply, "reason"));
     bool yes = !healthy || json_is_true(healthy);
-    printf("%s: %s%s%s\n", what, yes ? "yes" : "no", reason && *reason ? ", " : "", reason ? reason : "");
+    const char *reason = text_of(reply, "reason");
+    printf("%s: %s%s%s\n", what, yes ? "yes" : "no", *reason ? ", " : "", reason);
     json_decref(reply);
     return yes ? EXIT_OK : EXIT_DIFFERENT;
 }
