@@ -25,9 +25,9 @@ for f in $docs; do
         [ -e "$(dirname "$f")/$link" ] || wrong "$f links to $link, which does not exist"
     done < <(grep -oE '\]\([A-Za-z0-9_./-]+(#[a-z0-9-]*)?\)' "$f" | sed -E 's/^\]\(//; s/(#.*)?\)$//' | sort -u)
     while read -r name; do
-        grep -qE "\"$name\"" base/settings.def base/aliases.def || grep -qrE "\b$name\b" tests dev Dockerfile CMakeLists.txt 2>/dev/null ||
+        grep -qE "\"(${name}|${name%_FILE}|${name%_ARN})\"" base/settings.def base/aliases.def || grep -qrE "\b$name\b" tests dev Dockerfile CMakeLists.txt 2>/dev/null ||
             wrong "$f names the setting $name, which does not exist"
-    done < <(grep -ohE '\b(MOODLE|MOODLECTL)_[A-Z0-9_]+[A-Z0-9]\b' "$f" | sed -E 's/_(FILE|ARN)$//' | sort -u)
+    done < <(grep -ohE '\b(MOODLE|MOODLECTL)_[A-Z0-9_]+[A-Z0-9]\b' "$f" | sort -u)
     while read -r id; do
         grep -qF "\"$id\"" base/errors.def || wrong "$f names the error $id, which does not exist"
     done < <(grep -ohE '\bE-[A-Z]+(-[A-Z]+)*\b' "$f" | sort -u)
