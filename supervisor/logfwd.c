@@ -24,7 +24,11 @@ struct stream {
     size_t event_len;
     stream_event_fn *on_event;
     void *arg;
+    bool paused;
+    struct stream *prev, *next; /* all open streams */
 };
+
+static stream_t *streams;
 
 static char chunk[READ_SIZE]; /* one loop, one thread: shared by all streams */
 
@@ -152,11 +156,25 @@ static void on_readable(uv_poll_t *handle, int status, int events)
 {
     stream_t *s = handle->data;
     (void)events;
+    if (s->kind != STREAM_EVENTS && outq_is_crowded()) { /* events move the member's life: never held back */
+        s->paused = true;
+        uv_poll_stop(handle);
+        return;
+    }
     if (status < 0 || !read_some(s, TURN_SIZE)) {
         if (s->kind != STREAM_EVENTS) lineio_end(&s->lines, on_line, s);
         uv_poll_stop(&s->poll); /* the owner closes it when the child's exit is seen */
     }
     outq_flush();
+}
+
+static void on_relief(void)
+{
+    for (stream_t *s = streams; s; s = s->next) {
+        if (!s->paused) continue;
+        s->paused = false;
+        uv_poll_start(&s->poll, UV_READABLE, on_readable);
+    }
 }
 
 stream_t *stream_open(uv_loop_t *loop, int fd, stream_kind_t kind, const char *src, log_level_t level,
@@ -176,6 +194,10 @@ stream_t *stream_open(uv_loop_t *loop, int fd, stream_kind_t kind, const char *s
     s->on_event = on_event;
     s->arg = arg;
     s->poll.data = s;
+    s->next = streams;
+    if (streams) streams->prev = s;
+    streams = s;
+    outq_set_relief(on_relief);
     uv_poll_start(&s->poll, UV_READABLE, on_readable);
     return s;
 }
@@ -194,9 +216,12 @@ void stream_drain_and_close(stream_t **stream)
     stream_t *s = *stream;
     if (!s) return;
     *stream = NULL;
+    if (s->prev) s->prev->next = s->next;
+    if (s->next) s->next->prev = s->prev;
+    if (streams == s) streams = s->next;
     if (!uv_is_closing((uv_handle_t *)&s->poll)) {
         /* One turn holds all that the dead child left in the pipe; a grandchild may hold the other end and write on. */
-        if (uv_is_active((uv_handle_t *)&s->poll)) read_some(s, TURN_SIZE);
+        if (s->paused || uv_is_active((uv_handle_t *)&s->poll)) read_some(s, TURN_SIZE);
         if (s->kind != STREAM_EVENTS) lineio_end(&s->lines, on_line, s);
         uv_poll_stop(&s->poll);
         uv_close((uv_handle_t *)&s->poll, on_closed);

@@ -17,7 +17,10 @@ enum {
     BATCH = 128 * 1024,            /* gathered before a write */
     ACCESS_LIMIT = 1024 * 1024,    /* ring of access lines */
     OTHER_LIMIT = 3 * 1024 * 1024, /* ring of all others */
-    POLLED_WRITE = 4096,           /* PIPE_BUF: poll(2) promises room for that much, pipe(7) */
+    CROWDED = 1024 * 1024, /* waiting bytes above which services are held back while the reader lives */
+    READER_DEAD_MS = 300,  /* no progress for so long: services go on and lines are dropped */
+    RELIEF_MS = 5,
+    POLLED_WRITE = 4096, /* PIPE_BUF: poll(2) promises room for that much, pipe(7) */
 };
 typedef enum { MODE_NONBLOCK, MODE_SEND, MODE_POLLED, MODE_PLAIN } out_mode_t;
 
@@ -30,7 +33,10 @@ static struct {
     char *batch; /* bytes being written: [sent, len) */
     size_t len, sent;
     ring_t rings[OUT_CLASSES_];
-    uint64_t seq, dropped;
+    uint64_t seq, dropped, progress_ms;
+    uv_loop_t *loop;
+    uv_timer_t relief;
+    outq_relief_fn *on_relief;
 } q = {.fd = -1, .epoll = -1};
 
 static void on_writable(uv_poll_t *handle, int status, int events);
@@ -71,6 +77,9 @@ static void watch(uv_loop_t *loop)
 int outq_open(uv_loop_t *loop, int fd)
 {
     choose_mode(fd);
+    q.loop = loop;
+    uv_timer_init(loop, &q.relief);
+    uv_unref((uv_handle_t *)&q.relief);
     ring_init(&q.rings[OUT_OTHER], OTHER_LIMIT);
     ring_init(&q.rings[OUT_ACCESS], ACCESS_LIMIT);
     if (q.mode != MODE_PLAIN) watch(loop);
@@ -154,7 +163,10 @@ void outq_flush(void)
                 return;
             }
             if (n < 0) q.sent = q.len; /* EPIPE: nobody reads any more; services go on */
-            if (n > 0) q.sent += (size_t)n;
+            if (n > 0) {
+                q.sent += (size_t)n;
+                q.progress_ms = uv_now(q.loop);
+            }
         }
         q.len = q.sent = 0;
         if (rings_empty()) break;
@@ -189,6 +201,22 @@ void outq_line(out_class_t cls, const char *bytes, size_t len)
     ring_push(&q.rings[cls], q.seq, bytes, len);
 }
 
+void outq_set_relief(outq_relief_fn *fn) { q.on_relief = fn; }
+
+static void on_relief(uv_timer_t *timer)
+{
+    (void)timer;
+    if (q.on_relief) q.on_relief();
+}
+
+bool outq_is_crowded(void)
+{
+    if (q.fd < 0 || !q.waiting || q.rings[OUT_OTHER].used + q.rings[OUT_ACCESS].used < CROWDED) return false;
+    if (uv_now(q.loop) - q.progress_ms > READER_DEAD_MS) return false;
+    uv_timer_start(&q.relief, on_relief, RELIEF_MS, 0);
+    return true;
+}
+
 bool outq_is_stalled(void) { return q.waiting; }
 uint64_t outq_dropped(void) { return q.dropped; }
 
@@ -204,6 +232,7 @@ void outq_close(uint64_t ms)
     wait_writable(false);
     if (q.has_poll && !uv_is_closing((uv_handle_t *)&q.poll)) uv_close((uv_handle_t *)&q.poll, NULL);
     q.has_poll = false;
+    if (q.fd >= 0 && !uv_is_closing((uv_handle_t *)&q.relief)) uv_close((uv_handle_t *)&q.relief, NULL);
     if (q.epoll >= 0) close(q.epoll);
     q.epoll = -1;
     for (int i = 0; i < OUT_CLASSES_; i++) ring_free(&q.rings[i]);

@@ -15,6 +15,11 @@ int outq_open(uv_loop_t *loop, int fd); /* 0 or -1 (errno): fd is not writable i
 /* A whole line with its newline. Small writes are gathered until outq_flush. */
 void outq_line(out_class_t cls, const char *bytes, size_t len);
 void outq_flush(void); /* writes what the reader takes now; the rest when it takes more */
+/* Much waits, yet the reader makes progress: whoever produces lines should pause until on_relief. A reader that takes nothing
+ * for 300 ms does not hold anybody back: then lines are dropped instead. */
+typedef void outq_relief_fn(void);
+bool outq_is_crowded(void);
+void outq_set_relief(outq_relief_fn *fn);
 bool outq_is_stalled(void);
 uint64_t outq_dropped(void); /* lines lost in all */
 /* Last act before exit: tries for at most `ms` to write what waits. Blocks up to that long. */
