@@ -106,7 +106,6 @@ static bool wants_json(const settings_t *set)
 
 static int member_open(member_t *m, uv_loop_t *loop, const settings_t *set)
 {
-    extern char **environ;
     m->loop = loop;
     m->set = set;
     settings_member(set, m->name, sizeof m->name);

@@ -70,7 +70,7 @@ typedef struct {
 
 struct services {
     const settings_t *set;
-    char *const *environ;
+    char *const *environment;
     command_t commands[SV_COUNT_];
     bool is_root;
     uid_t uid;
@@ -167,12 +167,12 @@ static void build_warm(services_t *s)
     add_php_env(s, SV_WARM);
 }
 
-services_t *services_new(const settings_t *set, char *const *environ)
+services_t *services_new(const settings_t *set, char *const *envp)
 {
     services_t *s = calloc(1, sizeof *s);
     if (!s) return NULL;
     s->set = set;
-    s->environ = environ;
+    s->environment = envp;
     s->is_root = geteuid() == 0;
     if (passwd_find(settings_str(set, SET_user), &s->uid, &s->gid, NULL) < 0) {
         s->uid = geteuid(); /* role prepare says what is wrong and ends the container */
@@ -203,7 +203,7 @@ void services_free(services_t **services)
 void services_spec(const services_t *s, service_id_t id, spawn_spec_t *ret_spec)
 {
     ret_spec->argv = s->commands[id].argv;
-    ret_spec->envp = id == SV_PREPARE ? s->environ : s->commands[id].envp;
+    ret_spec->envp = id == SV_PREPARE ? s->environment : s->commands[id].envp;
     ret_spec->switch_user = s->is_root && SERVICES[id].as_web_user;
     ret_spec->uid = s->uid;
     ret_spec->gid = s->gid;
