@@ -60,7 +60,7 @@ static int write_new(int fd, const void *bytes, size_t len, const file_spec_t *s
     if (fd_write_all(fd, bytes, len) < 0) return -1;
     if ((spec->uid != (uid_t)-1 || spec->gid != (gid_t)-1) && fchown(fd, spec->uid, spec->gid) < 0) return -1;
     if (fchmod(fd, spec->mode) < 0) return -1;
-    return fsync(fd);
+    return spec->no_sync ? 0 : fsync(fd);
 }
 
 int fd_replace_file(const char *path, const void *bytes, size_t len, const file_spec_t *spec, err_t *err)

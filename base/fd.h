@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -22,8 +23,9 @@ typedef struct file_spec {
     uid_t uid; /* (uid_t)-1: leave */
     gid_t gid; /* (gid_t)-1: leave */
     mode_t mode;
+    bool no_sync; /* do not wait for the disk: for state that a restart makes anew */
 } file_spec_t;
-/* Temporary file beside `path`, fsync, owner, mode, rename: a reader sees the old or the new bytes, never a mixture. */
+/* Temporary file beside `path`, fsync (unless no_sync), owner, mode, rename: a reader sees the old or the new bytes, never a mixture. */
 int fd_replace_file(const char *path, const void *bytes, size_t len, const file_spec_t *spec, err_t *err);
 /* mkdir unless it is there, then owner and mode of that one directory; never its contents. */
 int fd_make_dir(const char *path, const file_spec_t *spec, err_t *err);

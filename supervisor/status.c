@@ -50,7 +50,7 @@ static void put_file(const member_t *m, const char *name, const char *bytes, siz
 {
     char path[256];
     err_t err = {0};
-    file_spec_t spec = {.uid = (uid_t)-1, .gid = (gid_t)-1, .mode = 0444};
+    file_spec_t spec = {.uid = (uid_t)-1, .gid = (gid_t)-1, .mode = 0444, .no_sync = true};
     if (fd_replace_file(path_of(m, name, path, sizeof path), bytes, len, &spec, &err) < 0)
         logfmt_own(LOG_ERROR_, err.id, "state", "%s", err.msg);
 }
