@@ -27,14 +27,12 @@ static int await(int fd, short events, uint64_t until_ms, err_t *err)
     }
 }
 
-static int open_socket(const char *run_dir, uint64_t until_ms, int *ret_fd, err_t *err)
+static int connect_to(int fd, const char *run_dir, uint64_t until_ms, err_t *err)
 {
     struct sockaddr_un addr = {.sun_family = AF_UNIX};
     int len = snprintf(addr.sun_path, sizeof addr.sun_path, "%s/control.sock", run_dir);
     if (len < 0 || (size_t)len >= sizeof addr.sun_path)
         return err_set(err, ERR_NOT_RUNNING, "%s/control.sock is too long for a socket's name", run_dir);
-    cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) return err_sys(err, ERR_OS, "socket");
     while (connect(fd, (struct sockaddr *)&addr, sizeof addr) < 0) {
         if (errno == EACCES || errno == EPERM)
             return err_sys(err, ERR_CONTROL, "connect to %s", addr.sun_path);
@@ -44,8 +42,6 @@ static int open_socket(const char *run_dir, uint64_t until_ms, int *ret_fd, err_
         if (clock_ms() >= until_ms) return err_set(err, ERR_NOT_RUNNING, "%s is too busy", addr.sun_path);
         clock_sleep_ms(20);
     }
-    *ret_fd = fd;
-    fd = -1;
     return 0;
 }
 
@@ -104,8 +100,9 @@ int client_call(const char *run_dir, json_t *request, uint64_t timeout_ms, json_
     if (text) buf_printf(&line, "%s\n", text);
     if (!text || line.failed) return err_set(err, ERR_MEMORY, "the request");
     uint64_t until = clock_ms() + timeout_ms;
-    cleanup_fd int fd = -1;
-    if (open_socket(run_dir, until, &fd, err) < 0) return -1;
+    cleanup_fd int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) return err_sys(err, ERR_OS, "socket");
+    if (connect_to(fd, run_dir, until, err) < 0) return -1;
     if (send_line(fd, line.data, line.len, until, err) < 0) return -1;
     if (read_line(fd, until, &answer, err) < 0) return -1;
     json_t *reply = json_loadb(answer.data, answer.len, JSON_DISABLE_EOF_CHECK, NULL);

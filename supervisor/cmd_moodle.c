@@ -124,7 +124,7 @@ static int exec_php(const site_t *site, char *path, const cli_args_t *args)
     snprintf(program, sizeof program, "%s", site->php);
     snprintf(ini, sizeof ini, "%s", site->php_ini);
     char *env[] = {env_path, lang, home, *settings_str(args->settings, SET_tz) ? tz : NULL, NULL};
-    cleanup_free char **argv = calloc((size_t)args->count + BEFORE, sizeof *argv);
+    char **argv = calloc((size_t)args->count + BEFORE, sizeof *argv);
     if (!argv) return EXIT_OSERR;
     argv[0] = program;
     argv[1] = option;
@@ -133,8 +133,9 @@ static int exec_php(const site_t *site, char *path, const cli_args_t *args)
     for (int i = 1; i <= args->count; i++) argv[BEFORE + i - 1] = args->words[i]; /* the last one is NULL */
     fflush(NULL);
     execve(program, argv, env);
-    int status = errno == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
-    fprintf(stderr, "moodlectl: execute %s: %s\nCheck MOODLECTL_PHP.\n", program, strerror(errno));
+    int why = errno, status = why == ENOENT ? EXIT_NOT_FOUND : EXIT_NOT_EXECUTABLE;
+    free(argv);
+    fprintf(stderr, "moodlectl: execute %s: %s\nCheck MOODLECTL_PHP.\n", program, strerror(why));
     return status;
 }
 
