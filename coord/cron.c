@@ -1,0 +1,267 @@
+/* The cron role: contends for the lease, and while it has it runs one admin/cli/cron.php after another. */
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "coord/cron_adhoc.h"
+#include "coord/flag.h"
+#include "coord/history.h"
+#include "coord/job.h"
+#include "coord/lease.h"
+#include "coord/moodle_version.h"
+#include "coord/roles.h"
+#include "coord/schema.h"
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+enum { IDLE_MS = 1000, SOON_MS = 2000, BACKOFF_MAX_MS = 60000, TOO_SHORT_MS = 2000 };
+
+typedef struct cron {
+    char *run_dir;
+    lead_conf_t conf;
+    target_t target;
+    char holder[129];
+    lease_t lease;
+    bool run_now, soon; /* soon: the row was released, somebody else just holds the lock for a moment */
+    int failures, last_exit;
+    char said[160]; /* why nothing runs; told when it changes */
+} cron_t;
+
+static uint64_t jitter(uint64_t ms)
+{
+    unsigned char r = 128;
+    if (getrandom(&r, 1, 0) != 1) r = 128;
+    return ms * (192 + r / 2) / 256;
+}
+
+static bool stop(void) { return role_stop_requested() != 0; }
+
+static void tell(const cron_t *c, bool holder, bool running)
+{
+    role_emit(json_pack("{s:s,s:b,s:b,s:i}", "event", "cron", "holder", holder, "running", running,
+                        "last_exit", c->last_exit));
+}
+
+static void say(cron_t *c, const char *why)
+{
+    if (strcmp(c->said, why) == 0) return;
+    snprintf(c->said, sizeof c->said, "%s", why);
+    if (*why) log_info("cron: %s", why);
+}
+
+static bool command(void *arg, const char *cmd)
+{
+    cron_t *c = arg;
+    if (strcmp(cmd, "run-now") != 0) return false;
+    c->run_now = true;
+    return true;
+}
+
+/* Up to `ms`; ends at once for run-now or a stop. */
+static void cron_pause(cron_t *c, uint64_t ms)
+{
+    char *cmd = NULL;
+    uint64_t until = clock_ms() + ms, now;
+    while (!c->run_now && (now = clock_ms()) < until) {
+        int r = role_wait(-1, until - now, &cmd);
+        if (r < 0) return;
+        if (r != 1) continue;
+        if (!command(c, cmd)) log_warn("unknown command \"%s\"", cmd);
+        free(cmd);
+    }
+}
+
+static int settings_read(cron_t *c, err_t *err)
+{
+    lead_conf_free(&c->conf);
+    target_free(&c->target);
+    if (lead_conf_load(c->run_dir, &c->conf, err) < 0 || target_load(c->run_dir, &c->target, err) < 0)
+        return -1;
+    if (!*c->holder) lease_holder_make(c->conf.member, c->holder, sizeof c->holder);
+    lease_init(&c->lease, PURPOSE_CRON, c->target.db.prefix, c->holder, c->conf.lease_scale);
+    return 0;
+}
+
+/* NULL: cron may run. Everything else is a state, no failure: cron.php would only say exit status 1. */
+static const char *obstacle(cron_t *c, err_t *err)
+{
+    lease_t *l = &c->lease;
+    lease_row_t deploy;
+    schema_t s;
+    flag_t f;
+    int64_t own = 0;
+    if (flag_read(c->conf.data_dir, &f, err) < 0) return "moodledata cannot be read";
+    if (f.kind != FLAG_NONE) return "maintenance mode is on";
+    if (lease_row_read(l->db, l->times.statement, l->prefix, PURPOSE_DEPLOY, &deploy, err) < 0)
+        return "the database does not answer";
+    if (strcmp(deploy.phase, "running") == 0 && strcmp(deploy.action, "upgrade-live") != 0 &&
+        deploy.age_ms < (int64_t)l->times.evict)
+        return "another member installs or upgrades";
+    if (schema_read(l->db, l->times.statement, &s, err) < 0) return "the database does not answer";
+    if (s.kind != SCHEMA_INSTALLED) return "the site is not installed";
+    if (!moodle_version_parse(c->conf.code_version, &own) || own != s.version ||
+        strcmp(s.hash, c->conf.code_hash) != 0)
+        return "the database does not fit this code";
+    return s.upgrade_flag ? "Moodle says that an upgrade runs" : NULL;
+}
+
+static bool leave(void *arg)
+{
+    cron_t *c = arg;
+    err_t err = {0};
+    if (!c->lease.db || db_is_lost(c->lease.db)) return false;
+    const char *why = obstacle(c, &err);
+    if (!why || err.id) return false; /* a database that does not answer is the heartbeat's business */
+    say(c, why);
+    return true;
+}
+
+/* ---- holding ---- */
+
+static int beats_for(cron_t *c, uint64_t ms, err_t *err)
+{
+    uint64_t until = clock_ms() + ms;
+    do {
+        if (c->lease.db) db_idle_ok(c->lease.db);
+        if (job_lease_keep(&c->lease, c->run_dir, "", err) < 0) return -1;
+        uint64_t now = clock_ms();
+        if (now >= until || stop() || c->run_now) return 0;
+        cron_pause(c, until - now < IDLE_MS ? until - now : IDLE_MS);
+    } while (true);
+}
+
+static int take_over(cron_t *c, err_t *err)
+{
+    lease_t *l = &c->lease;
+    char host[65] = "";
+    if (lease_claim(l, err) < 0) return -1;
+    uint64_t left = lease_grace_left(l, clock_ms());
+    if (left)
+        log_notice("the last cron went without a word: waiting %llu ms until nothing of it can run",
+                   (unsigned long long)left);
+    c->run_now = false;
+    if (beats_for(c, left, err) < 0) return -1;
+    if (stop()) return 0;
+    uint64_t until = clock_ms() + l->times.evict_total;
+    int gone;
+    while ((gone = lease_evict_work(l, err)) == 0 && clock_ms() < until)
+        if (beats_for(c, 200, err) < 0) return -1;
+    if (gone <= 0)
+        return gone < 0 ? -1 : err_set(err, ERR_OLD_SESSION, "the last cron's session did not end");
+    if (cron_adhoc_free(l, err) < 0) return -1; /* reads the unfinished runs, so before they are settled */
+    if (lease_settle(l, 0, err) < 0) return -1;
+    gethostname(host, sizeof host - 1);
+    return lease_start(l, "cron", "cron", host, err);
+}
+
+static int run_once(cron_t *c, err_t *err)
+{
+    char keep[40], words[300];
+    job_result_t r;
+    snprintf(keep, sizeof keep, "--keep-alive=%d", c->conf.cron_keepalive_s);
+    const char *const args[] = {"admin/cli/cron.php", keep, NULL};
+    job_spec_t spec = {.src = "cron",
+                       .args = args,
+                       .lease = &c->lease,
+                       .conf = &c->conf,
+                       .run_dir = c->run_dir,
+                       .second_term = true,
+                       .leave = leave,
+                       .command = command,
+                       .arg = c};
+    uint64_t began = clock_ms();
+    c->run_now = false;
+    tell(c, true, true);
+    int rc = job_run(&spec, &r, err);
+    c->last_exit = r.code;
+    tell(c, rc == 0, false);
+    if (rc < 0) return -1;
+    bool bad = r.end != JOB_EXITED || (r.code != 0 && !r.stopped);
+    if (bad) log_warn("cron.php: %s", job_result_words(&r, words, sizeof words));
+    c->failures = bad ? c->failures + 1 : 0;
+    uint64_t took = clock_ms() - began, rest = bad ? 1000ULL << (c->failures < 6 ? c->failures : 6)
+                                               : took < TOO_SHORT_MS ? IDLE_MS
+                                                                     : 0;
+    return beats_for(c, rest < BACKOFF_MAX_MS ? rest : BACKOFF_MAX_MS, err);
+}
+
+static void hand_over(cron_t *c)
+{
+    err_t err = {0};
+    if (lease_end(&c->lease, "ok", c->last_exit, "", 0, &err) < 0 || lease_release(&c->lease, &err) < 0)
+        log_err(LOG_WARN_, &err);
+    log_notice("cron handed over");
+}
+
+/* Holds the lease until a stop, an obstacle or a loss. */
+static int hold(cron_t *c, err_t *err)
+{
+    if (take_over(c, err) < 0) return -1;
+    if (stop()) return 0; /* the grace was not over: the row stays unreleased, for the next one */
+    log_notice("cron runs here, epoch %lld", (long long)c->lease.epoch);
+    tell(c, true, false);
+    while (!stop()) {
+        const char *why = obstacle(c, err);
+        if (err->id) return -1;
+        say(c, why ? why : "");
+        if (why) break;
+        if (run_once(c, err) < 0) return -1;
+    }
+    hand_over(c);
+    return 0;
+}
+
+static void contend(cron_t *c)
+{
+    err_t err = {0};
+    bool got = false;
+    lease_t *l = &c->lease;
+    c->soon = false;
+    int rc = settings_read(c, &err);
+    if (rc == 0) rc = lease_open(l, &c->target.db, &err);
+    const char *why = rc == 0 ? obstacle(c, &err) : NULL;
+    if (rc == 0 && !err.id) {
+        say(c, why ? why : "");
+        lease_row_t row;
+        if (!why) rc = lease_row_read(l->db, l->times.statement, l->prefix, PURPOSE_CRON, &row, &err);
+        if (rc == 0 && !why) rc = lease_evict_lead(l, &row, &err);
+        if (rc == 0 && !why) rc = lease_try(l, &got, &err);
+        if (rc == 0 && !why && !got) c->soon = !row.exists || strcmp(row.phase, "released") == 0;
+        if (rc == 0 && got) rc = hold(c, &err);
+        if (got) tell(c, false, false);
+    }
+    if (err.id) {
+        if (strcmp(c->said, err.msg) != 0) log_err(LOG_WARN_, &err);
+        snprintf(c->said, sizeof c->said, "%.150s", err.msg);
+    }
+    lease_close(l);
+    l->epoch = 0;
+}
+
+int coord_cron_main(int argc, char **argv)
+{
+    cron_t c = {.run_dir = target_run_dir(&argc, argv)};
+    role_begin();
+    db_resolver_limit();
+    err_t err = {0};
+    if (settings_read(&c, &err) < 0) {
+        log_err(LOG_ERROR_, &err);
+        return err_status(err.id);
+    }
+    tell(&c, false, false);
+    uint64_t poll = c.lease.times.cron_poll;
+    cron_pause(&c, jitter(IDLE_MS));
+    while (!stop()) {
+        c.run_now = false;
+        contend(&c);
+        if (!stop()) cron_pause(&c, jitter(c.soon ? SOON_MS : poll));
+    }
+    lead_conf_free(&c.conf);
+    target_free(&c.target);
+    free(c.run_dir);
+    return EXIT_OK;
+}

@@ -1,0 +1,63 @@
+#include "coord/job_line.h"
+#include "base/clock.h"
+#include "base/role.h"
+#include <stdio.h>
+#include <string.h>
+
+void job_lines_init(job_lines_t *l, const char *src, const char *level, job_progress_t *progress, bool quiet)
+{
+    *l = (job_lines_t){.src = src, .level = level, .progress = progress, .quiet = quiet};
+}
+
+/* lib/upgradelib.php, print_upgrade_part_start(): "-->$plugin" for each part in the command line */
+bool job_progress_step(job_progress_t *p, const char *line)
+{
+    if (strncmp(line, "-->", 3) != 0 || !line[3]) return false;
+    snprintf(p->detail, sizeof p->detail, "%s", line + 3);
+    p->done++;
+    if (p->total < p->done) p->total = p->done;
+    return true;
+}
+
+static void tell_progress(job_progress_t *p)
+{
+    uint64_t now = clock_ms();
+    if (!p->phase || (p->told_ms && now < p->told_ms + JOB_PROGRESS_MS)) return;
+    p->told_ms = now;
+    role_progress(p->phase, p->detail, p->done, p->total, p->by, now - p->started_ms);
+}
+
+static void line_done(job_lines_t *l)
+{
+    const char *s = buf_cstr(&l->part);
+    size_t n = l->part.len;
+    while (n && (s[n - 1] == '\r' || s[n - 1] == ' ')) n--;
+    if (n) {
+        snprintf(l->last, sizeof l->last, "%.*s", (int)(n < sizeof l->last ? n : sizeof l->last - 1), s);
+        if (!l->quiet) role_line(l->src, l->level, s, n);
+        if (l->progress && job_progress_step(l->progress, l->last)) tell_progress(l->progress);
+    }
+    buf_clear(&l->part);
+}
+
+void job_lines_feed(job_lines_t *l, const char *bytes, size_t len)
+{
+    while (len) {
+        const char *nl = memchr(bytes, '\n', len);
+        size_t n = nl ? (size_t)(nl - bytes) : len;
+        if (l->part.len + n > JOB_LINE_MAX) n = JOB_LINE_MAX - l->part.len;
+        buf_add(&l->part, bytes, n);
+        bytes += n;
+        len -= n;
+        if (l->part.failed) l->part = BUF_INIT; /* out of memory: this line is lost, the next may fit */
+        bool at_end = len && *bytes == '\n';
+        if (at_end || l->part.len >= JOB_LINE_MAX) line_done(l);
+        if (at_end) {
+            bytes++;
+            len--;
+        }
+    }
+}
+
+void job_lines_end(job_lines_t *l) { line_done(l); }
+void job_lines_free(job_lines_t *l) { buf_free(&l->part); }

@@ -1,0 +1,193 @@
+/* What a leader clears away before it works: tables of a half install, marks of a dead upgrade, running crons. Every write
+ * goes through a session that owns the work lock and saw our epoch. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "base/role.h"
+#include "coord/flag.h"
+#include "coord/lead.h"
+#include <stdio.h>
+#include <string.h>
+
+enum { DROP_BATCH = 16, BEAT_LOOK_MS = 200 };
+
+int lead_beats_for(lead_t *m, uint64_t ms, err_t *err)
+{
+    uint64_t until = clock_ms() + ms, now;
+    do {
+        if (m->lease.db) db_idle_ok(m->lease.db);
+        if (job_lease_keep(&m->lease, m->run_dir, "", err) < 0) return -1;
+        if (m->cron.epoch && job_lease_keep(&m->cron, m->run_dir, "", NULL) < 0) m->cron.epoch = 0;
+        now = clock_ms();
+        if (now >= until || role_stop_requested()) return 0;
+        clock_sleep_ms(until - now < BEAT_LOOK_MS ? until - now : BEAT_LOOK_MS);
+    } while (true);
+}
+
+/* ---- leavings ---- */
+
+static int config_clear(lead_t *m, err_t *err)
+{
+    db_t *db = lease_fenced_open(&m->lease, &m->target.db, err);
+    if (!db) return -1;
+    uint64_t limit = m->lease.times.statement;
+    /* every script of Moodle refuses to run while the first one lies in the future; the second hides pending upgrades */
+    int rc = db_query(db, limit, "DELETE FROM {mdl}config WHERE name = 'upgraderunning'", DB_NONE, NULL, err);
+    if (rc == 0)
+        rc = db_query(db, limit,
+                      "UPDATE {mdl}config SET value = '' WHERE name = 'outagelessupgrade' AND value <> ''",
+                      DB_NONE, NULL, err);
+    db_close(&db);
+    return rc;
+}
+
+int lead_clear_leavings(lead_t *m, bool keep_flag, err_t *err)
+{
+    flag_t f;
+    if (m->in.schema.upgrade_flag || m->in.schema.live_flag) {
+        if (config_clear(m, err) < 0) return err_wrap(err, "clearing the marks of a dead upgrade");
+        log_notice("cleared the marks that a dead upgrade left in Moodle's config table");
+    }
+    if (keep_flag || flag_read(m->conf.data_dir, &f, err) < 0) return keep_flag ? 0 : -1;
+    if (f.kind != FLAG_UPGRADE) return 0;
+    log_notice("removed the maintenance mark that %s left since %s", f.who, f.when);
+    return flag_remove(m->conf.data_dir, err);
+}
+
+/* ---- a half install ---- */
+
+static const char *const LIST[] = {
+    [DB_PGSQL] =
+        "SELECT c.relname FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND left(c.relname, "
+        "length('{mdl}')) = '{mdl}'"
+        " AND c.relname NOT IN ('sup_coord', 'sup_run', 'x_sup_coord', 'x_sup_run') ORDER BY 1",
+    [DB_MYSQL] = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()"
+                 " AND LEFT(table_name, CHAR_LENGTH('{mdl}')) = '{mdl}'"
+                 " AND table_name NOT IN ('sup_coord', 'sup_run', 'x_sup_coord', 'x_sup_run') ORDER BY 1",
+};
+
+static void drop_statement(db_family_t family, const db_rows_t *names, int from, buf_t *out)
+{
+    char q = family == DB_PGSQL ? '"' : '`';
+    buf_str(out, "DROP TABLE IF EXISTS ");
+    for (int i = from; i < names->rows && i < from + DROP_BATCH; i++) {
+        if (i > from) buf_str(out, ", ");
+        buf_add(out, &q, 1);
+        for (const char *p = db_cell(names, i, 0); *p; p++)
+            if (*p != q) buf_add(out, p, 1);
+        buf_add(out, &q, 1);
+    }
+    if (family == DB_PGSQL) buf_str(out, " CASCADE");
+}
+
+/* With the prefix "m", another site's mdl_ tables would begin with ours. */
+static int other_site_check(lead_t *m, db_t *db, err_t *err)
+{
+    cleanup_rows db_rows_t r = {0};
+    if (db_query(db, m->lease.times.statement,
+                 "SELECT site FROM {coord} WHERE site <> $1 AND LEFT(site, LENGTH($1)) = $1",
+                 DB_PARAMS(m->lease.prefix), &r, err) < 0)
+        return -1;
+    if (r.rows)
+        return err_set(err, ERR_HALF_INSTALLED, "tables of site \"%s\" begin with our prefix too",
+                       db_cell(&r, 0, 0));
+    return 0;
+}
+
+static int drop_all(lead_t *m, db_t *db, err_t *err)
+{
+    cleanup_rows db_rows_t names = {0};
+    if (other_site_check(m, db, err) < 0) return -1;
+    if (db_query(db, m->lease.times.statement, LIST[db_family(db)], DB_NONE, &names, err) < 0) return -1;
+    if (db_family(db) == DB_MYSQL &&
+        db_query(db, m->lease.times.statement, "SET FOREIGN_KEY_CHECKS = 0", DB_NONE, NULL, err) < 0)
+        return -1;
+    log_notice("dropping %d tables of an install of ours that was not finished", names.rows);
+    for (int i = 0; i < names.rows; i += DROP_BATCH) {
+        cleanup_buf buf_t sql = BUF_INIT;
+        if (lead_beats_for(m, 0, err) < 0) return -1;
+        drop_statement(db_family(db), &names, i, &sql);
+        if (db_query(db, m->lease.times.statement, buf_cstr(&sql), DB_NONE, NULL, err) < 0) return -1;
+    }
+    return 0;
+}
+
+int lead_drop_tables(lead_t *m, err_t *err)
+{
+    db_t *db = lease_fenced_open(&m->lease, &m->target.db, err);
+    if (!db) return -1;
+    int rc = drop_all(m, db, err);
+    db_close(&db);
+    return rc < 0 ? err_wrap(err, "dropping a half install") : 0;
+}
+
+/* ---- cron ---- */
+
+/* Moodle's own way to end all crons after their current task (lib/classes/task/manager.php, clear_static_caches). */
+static int cron_ask_end(lead_t *m, err_t *err)
+{
+    static const char *const upd[] = {
+        [DB_PGSQL] = "UPDATE {mdl}config SET value = floor(extract(epoch FROM "
+                     "clock_timestamp()))::bigint::text WHERE name = 'scheduledtaskreset'",
+        [DB_MYSQL] = "UPDATE {mdl}config SET value = UNIX_TIMESTAMP() WHERE name = 'scheduledtaskreset'",
+    };
+    cleanup_rows db_rows_t r = {0};
+    db_t *db = lease_fenced_open(&m->lease, &m->target.db, err);
+    if (!db) return -1;
+    uint64_t limit = m->lease.times.statement;
+    int rc = db_query(db, limit, upd[db_family(db)], DB_NONE, &r, err);
+    if (rc == 0 && r.affected == 0)
+        rc = db_query(db, limit, "INSERT INTO {mdl}config (name, value) VALUES ('scheduledtaskreset', '1')",
+                      DB_NONE, NULL, NULL);
+    db_close(&db);
+    return rc;
+}
+
+static int cron_lock(lead_t *m, err_t *err)
+{
+    lease_t *c = &m->cron;
+    uint64_t until = clock_ms() + m->conf.cron_patience_ms;
+    bool got = false, evicted = false;
+    while (!role_stop_requested()) {
+        if (lease_try(c, &got, err) < 0) return -1;
+        if (got) return 0;
+        if (lead_beats_for(m, 500, err) < 0) return -1;
+        if (clock_ms() < until) continue;
+        if (evicted) return err_set(err, ERR_OLD_SESSION, "cron's lock cannot be had");
+        log_notice("the running cron did not end in time: ending its session");
+        lease_row_t row = {.exists = true, .phase = "running", .age_ms = (int64_t)c->times.evict};
+        if (lease_evict_lead(c, &row, err) < 0) return -1;
+        evicted = true;
+        until = clock_ms() + c->times.evict;
+    }
+    return err_set(err, ERR_LOCK_BUSY, "stopped while waiting for cron to end");
+}
+
+int lead_cron_take(lead_t *m, err_t *err)
+{
+    lease_t *c = &m->cron;
+    lease_init(c, PURPOSE_CRON, m->target.db.prefix, m->holder, m->conf.lease_scale);
+    if (cron_ask_end(m, err) < 0 || lease_open(c, &m->target.db, err) < 0 || cron_lock(m, err) < 0 ||
+        lease_claim(c, err) < 0)
+        return err_wrap(err, "taking cron's lock");
+    if (lead_beats_for(m, lease_grace_left(c, clock_ms()), err) < 0) return -1;
+    uint64_t until = clock_ms() + c->times.evict_total;
+    int gone;
+    while ((gone = lease_evict_work(c, err)) == 0 && clock_ms() < until)
+        if (lead_beats_for(m, 200, err) < 0) return -1;
+    if (gone < 0) return err_wrap(err, "ending cron's session");
+    if (gone == 0) return err_set(err, ERR_OLD_SESSION, "cron's session did not end");
+    return lease_settle(c, 0, err);
+}
+
+void lead_cron_give(lead_t *m)
+{
+    err_t err = {0};
+    if (m->cron.db && m->cron.epoch &&
+        (lease_end(&m->cron, "ok", 0, "", 0, &err) < 0 || lease_release(&m->cron, &err) < 0))
+        log_err(LOG_WARN_, &err);
+    lease_close(&m->cron);
+    m->cron.epoch = 0;
+}
