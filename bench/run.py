@@ -20,7 +20,7 @@ class Place:
     """The directory of one start: the programs by their names, the report socket."""
 
     def __init__(self, tools, parent):
-        self.tools = tools
+        self.tools, self.tmpfs = tools, None
         self.dir = pathlib.Path(tempfile.mkdtemp(dir=parent))
         self.dir.chmod(0o755)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -40,12 +40,22 @@ class Place:
         path.chmod(0o755)
         return str(path)
 
+    def memory(self):
+        """The subdirectory "run", in memory as in a container, where there is a tmpfs."""
+        shm = '/dev/shm' if os.access('/dev/shm', os.W_OK) else self.dir
+        self.tmpfs = tempfile.mkdtemp(prefix='moodlectl-bench-', dir=shm)
+        os.chmod(self.tmpfs, 0o755)
+        os.symlink(self.tmpfs, self.dir / 'run')
+        return pathlib.Path(self.tmpfs)
+
     def report(self):
         name, ns = self.socket.recv(100).decode().split()
         return name, int(ns)
 
     def close(self):
         self.socket.close()
+        if self.tmpfs:
+            shutil.rmtree(self.tmpfs, ignore_errors=True)
         shutil.rmtree(self.dir, ignore_errors=True)
 
 
@@ -123,8 +133,8 @@ class Moodlectl(Contestant):
         self.build = build
 
     def argv(self, place, count):
-        run = place.dir / 'run'
-        for d in (run, run / 'www', run / 'state', place.dir / 'local'):
+        run = place.memory()
+        for d in (run / 'www', run / 'state', place.dir / 'local'):
             d.mkdir()
         for name in ('nginx', 'php-fpm', 'php', 'moodlectl-role'):
             place.program(name)

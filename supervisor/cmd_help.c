@@ -113,7 +113,7 @@ int cmd_help(const cli_args_t *args)
         doc_command(&out, cmd, &style);
     } else if (args->count == 1 && cli_is_noun(args->words[0])) {
         help_noun(&out, args->words[0], &style);
-    } else if (topic) {
+    } else if (topic && topic->text) {
         topic->text(&out, &style);
     } else {
         const char *near = cli_nearest(args->count, args->words);

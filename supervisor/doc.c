@@ -121,7 +121,8 @@ void doc_overview(buf_t *out, const doc_style_t *style)
         if (!(c->flags & CLI_HIDDEN)) two_columns(out, style, 22, c->name, c->help);
     buf_str(out, "\n");
     doc_heading(out, style, "Topics of \"moodlectl help\"");
-    for (const doc_topic_t *t = DOC_TOPICS; t->name; t++) two_columns(out, style, 22, t->name, t->help);
+    for (const doc_topic_t *t = DOC_TOPICS; t->name; t++)
+        if (t->text) two_columns(out, style, 22, t->name, t->help);
     buf_str(out, "\n\"moodlectl help COMMAND\" says more, with examples and exit statuses.\n");
 }
 
@@ -259,6 +260,8 @@ const doc_topic_t DOC_TOPICS[] = {
     {"aliases", "Names of other images that are understood.", aliases_text, doc_aliases_md},
     {"errors", "All error ids, with cause and cure.", errors_text, doc_errors_md},
     {"exit-codes", "All exit statuses.", exits_text, doc_exits_md},
+    {"lifecycle", NULL, NULL, doc_lifecycle_md},
+    {"child", NULL, NULL, doc_child_md},
     {NULL, NULL, NULL, NULL},
 };
 

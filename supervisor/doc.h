@@ -25,7 +25,7 @@ const doc_exit_t *doc_exit(int code); /* NULL when undocumented */
 
 typedef struct {
     const char *name, *help;
-    void (*text)(buf_t *out, const doc_style_t *style);
+    void (*text)(buf_t *out, const doc_style_t *style); /* NULL: for documents only */
     void (*markdown)(buf_t *out);
 } doc_topic_t;
 extern const doc_topic_t DOC_TOPICS[]; /* ends with a NULL name */
@@ -44,5 +44,7 @@ void doc_settings_md(buf_t *out);
 void doc_aliases_md(buf_t *out);
 void doc_errors_md(buf_t *out);
 void doc_exits_md(buf_t *out);
+void doc_lifecycle_md(buf_t *out); /* the state machines as Mermaid diagrams */
+void doc_child_md(buf_t *out);
 
 #endif

@@ -1,4 +1,8 @@
+#include "supervisor/child_fsm.h"
 #include "supervisor/doc.h"
+#include "supervisor/lifecycle_fsm.h"
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A cell of a Markdown table: the bar ends cells, and angle brackets would be taken for HTML. */
@@ -87,3 +91,20 @@ void doc_exits_md(buf_t *out)
         buf_printf(out, "| %d | %s | %s | %s | %s |\n", e->code, e->name, *e->from_run ? e->from_run : "-",
                    *e->from_command ? e->from_command : "-", e->again);
 }
+
+static void diagram(buf_t *out, void (*print)(FILE *))
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    if (!f) return;
+    print(f);
+    fclose(f);
+    buf_str(out, "```mermaid\n");
+    buf_add(out, text, len);
+    buf_str(out, "```\n");
+    free(text);
+}
+
+void doc_lifecycle_md(buf_t *out) { diagram(out, lifecycle_fsm_print); }
+void doc_child_md(buf_t *out) { diagram(out, child_fsm_print); }

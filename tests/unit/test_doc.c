@@ -88,6 +88,11 @@ static void markdown_tables_are_whole(void **state)
         buf_t out = BUF_INIT;
         t->markdown(&out);
         assert_false(out.failed);
+        if (!t->text) { /* a diagram */
+            assert_true(strncmp(buf_cstr(&out), "```mermaid\nstateDiagram", 23) == 0);
+            buf_free(&out);
+            continue;
+        }
         int want = 0;
         for (const char *p = buf_cstr(&out); *p; p += strcspn(p, "\n") + 1) {
             int cells = 0;
