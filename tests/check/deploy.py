@@ -119,6 +119,8 @@ def main():
     task = json.loads((ROOT / "deploy/task-definition.json").read_text())
     policy = json.loads((ROOT / "deploy/iam-task-role.json").read_text())
     check_model(task)
+    if FOUND:       # The rest relies on the right types.
+        return 1
     arns = check_container(task, task["containerDefinitions"][0])
     check_policy(policy, arns, task)
     print(f"deploy: {len(FOUND)} faults")

@@ -1,6 +1,10 @@
 <?php
 // Stand-in for lib/dml: $DB over PHP's pg_* and mysqli functions. {name} is a table, parameters are ? or :name.
 
+define('IGNORE_MISSING', 0);
+define('IGNORE_MULTIPLE', 1);
+define('MUST_EXIST', 2);
+
 abstract class moodle_database {
     protected string $prefix = '';
 
@@ -59,11 +63,17 @@ abstract class moodle_database {
 
     public function get_record_sql(string $sql, ?array $params = null, int $strictness = 0) {
         $rows = $this->query($sql, (array)$params, 'dmlreadexception');
+        if (!$rows && $strictness === MUST_EXIST) {
+            throw new dml_exception('invalidrecordunknown');
+        }
         return $rows ? (object)$rows[0] : false;
     }
 
     public function get_field_sql(string $sql, ?array $params = null, int $strictness = 0) {
         $rows = $this->query($sql, (array)$params, 'dmlreadexception');
+        if (!$rows && $strictness === MUST_EXIST) {
+            throw new dml_exception('invalidrecordunknown');
+        }
         return $rows ? reset($rows[0]) : false;
     }
 
@@ -90,11 +100,11 @@ abstract class moodle_database {
     }
 
     public function get_record(string $table, array $conditions, string $fields = '*', int $strictness = 0) {
-        return $this->get_record_sql("SELECT $fields FROM {{$table}}" . $this->where($conditions), $conditions);
+        return $this->get_record_sql("SELECT $fields FROM {{$table}}" . $this->where($conditions), $conditions, $strictness);
     }
 
     public function get_field(string $table, string $return, array $conditions, int $strictness = 0) {
-        return $this->get_field_sql("SELECT $return FROM {{$table}}" . $this->where($conditions), $conditions);
+        return $this->get_field_sql("SELECT $return FROM {{$table}}" . $this->where($conditions), $conditions, $strictness);
     }
 
     public function record_exists(string $table, array $conditions): bool {

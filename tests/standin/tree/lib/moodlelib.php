@@ -1,7 +1,11 @@
 <?php
 // Stand-in for lib/moodlelib.php (and a few neighbours): settings, caches, maintenance, passwords.
 
-defined('PARAM_AREA') || define('PARAM_AREA', 'area');
+class core_text {
+    public static function strtolower(string $text): string {
+        return mb_strtolower($text, 'UTF-8');
+    }
+}
 
 function get_config(?string $plugin, ?string $name = null) {
     global $CFG, $DB;

@@ -6,6 +6,7 @@ return [
     'generalexceptionmessage' => 'Exception - {$a}',
     'dbconnectionfailed' => "<p>Error: Database connection failed</p>\n<p>It is possible that the database is overloaded or otherwise not running properly.</p>\n<p>The site administrator should also check that the database details have been correctly specified in config.php</p>",
     'dmlreadexception' => 'Error reading from database',
+    'invalidrecordunknown' => 'Can\'t find data record in database.',
     'dmlwriteexception' => 'Error writing to database',
     'ddlexecuteerror' => 'DDL sql execution error',
     'dbdriverproblem' => 'Error: database driver problem detected',

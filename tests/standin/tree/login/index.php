@@ -13,7 +13,7 @@ if (isset($_GET['testsession'])) {
 }
 $error = '';
 if (isset($_POST['username'], $_POST['password'])) {
-    $user = $DB->get_record('user', ['username' => strtolower(trim($_POST['username']))]);
+    $user = $DB->get_record('user', ['username' => core_text::strtolower(trim($_POST['username'])), 'deleted' => 0]);
     if (hash_equals($SESSION->logintoken ?? '', $_POST['logintoken'] ?? '-') && $user && password_verify($_POST['password'], $user->password)) {
         \core\session\manager::login_user($user);
         redirect("$CFG->wwwroot/login/index.php?testsession=$user->id");
