@@ -49,18 +49,19 @@ def free_port(address="127.0.0.1"):
 
 
 class Block:
-    """A block of loopback addresses 127.A.B.* that no other run uses: held by an abstract socket, so it ends with us."""
+    """Loopback addresses 127.A.B.* and a port that no other run uses: held by an abstract socket, so it ends with us."""
 
-    def __init__(self, first=None):
-        choices = ([first] if first else []) + [f"127.{random.randint(16, 250)}.{random.randint(1, 250)}" for _ in range(50)]
-        for self.net in choices:
+    def __init__(self, first=None, last_bytes=(1, 11, 12, 13)):
+        choices = [(first, 8080), (first, 8880)] if first else []
+        choices += [(f"127.{random.randint(16, 250)}.{random.randint(1, 250)}", random.choice((8080, 8880, 9980))) for _ in range(60)]
+        for self.net, self.port in choices:
             self._lock = socket.socket(socket.AF_UNIX)
             try:
                 self._lock.bind(f"\0moodlectl-{self.net}")
-                for last in (1, 11, 12, 13):
+                for last in last_bytes:
                     with socket.socket() as s:
                         s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                        s.bind((self.address(last), 8080))
+                        s.bind((self.address(last), self.port))
                 return
             except OSError:
                 self._lock.close()
