@@ -35,13 +35,18 @@ static size_t record_head(unsigned char *to, int type, size_t len)
     return sizeof head;
 }
 
+static size_t put_text(unsigned char *to, const char *text)
+{
+    size_t n = 0;
+    for (; text[n]; n++) to[n] = (unsigned char)text[n];
+    return n;
+}
+
 static size_t param(unsigned char *to, const char *name, const char *value)
 {
-    size_t n = strlen(name), v = strlen(value); /* both below 128: one length byte each */
-    to[0] = (unsigned char)n;
+    size_t n = put_text(to + 2, name), v = put_text(to + 2 + n, value);
+    to[0] = (unsigned char)n; /* both below 128: one length byte each */
     to[1] = (unsigned char)v;
-    memcpy(to + 2, name, n);
-    memcpy(to + 2 + n, value, v);
     return 2 + n + v;
 }
 

@@ -12,6 +12,7 @@ void ring_init(ring_t *r, size_t limit) { *r = (ring_t){.limit = limit}; }
 
 static void copy_in(ring_t *r, size_t offset, const void *from, size_t len)
 {
+    if (r->cap == 0) return;
     size_t at = (r->head + offset) % r->cap, first = r->cap - at < len ? r->cap - at : len;
     memcpy(r->data + at, from, first);
     if (len > first) memcpy(r->data, (const char *)from + first, len - first);
@@ -19,6 +20,7 @@ static void copy_in(ring_t *r, size_t offset, const void *from, size_t len)
 
 static void copy_out(const ring_t *r, size_t offset, void *to, size_t len)
 {
+    if (r->cap == 0) return;
     size_t at = (r->head + offset) % r->cap, first = r->cap - at < len ? r->cap - at : len;
     memcpy(to, r->data + at, first);
     if (len > first) memcpy((char *)to + first, r->data, len - first);
