@@ -123,8 +123,8 @@ static void put_children(buf_t *out, const json_t *list, bool colour)
             buf_printf(out, " pid %-7lld", (long long)number_of(c, "pid"));
         else
             buf_printf(out, " %11s", "");
-        buf_str(out, " for ");
-        put_millis(out, number_of(c, "since_ms"));
+        if (number_of(c, "since_ms") > 0) buf_str(out, " for ");
+        if (number_of(c, "since_ms") > 0) put_millis(out, number_of(c, "since_ms"));
         if (number_of(c, "starts") > 1)
             buf_printf(out, ", started %lld times", (long long)number_of(c, "starts"));
         buf_str(out, "\n");
@@ -136,7 +136,7 @@ void cmd_status_text(const json_t *status, bool colour, buf_t *out)
     const json_t *children = json_object_get(status, "children");
     buf_str(out, "member    ");
     put(out, text_of(status, "member"));
-    buf_str(out, ", release ");
+    if (*text_of(status, "release")) buf_str(out, ", release ");
     put(out, text_of(status, "release"));
     buf_str(out, ", moodlectl ");
     put(out, text_of(status, "version"));
