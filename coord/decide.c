@@ -95,7 +95,8 @@ static decide_out_t fits(const decide_in_t *in)
 {
     const history_t *h = &in->history;
     if (h->result == RUN_RUNNING && !(h->alive && strcmp(h->action, "upgrade-live") == 0))
-        return out(DECIDE_FINISH, ERR_LOCK_BUSY, "another member has not finished, or went without a word");
+        return out(DECIDE_FINISH, ERR_LOCK_BUSY,
+                   h->alive ? "another member works on the site" : "a member went before it had finished");
     return out(DECIDE_CURRENT, ERR_NONE, "the database fits the code");
 }
 

@@ -39,10 +39,10 @@
     if ($pg) {
         // A statement of a killed script ends within seconds. PostgreSQL 14 and later know the setting.
         $DB->get_field_sql("SELECT set_config(name, '2000', false) /* pg_lock */ FROM pg_settings
-                             WHERE name = 'client_connection_check_interval'", null, IGNORE_MISSING);
+                             WHERE name = 'client_connection_check_interval'");
     }
     $epoch = $DB->get_field_sql("SELECT epoch FROM {$f['table']} WHERE site = ? AND purpose = ? /* pg_lock GET_LOCK */",
-        [$f['site'], $f['purpose']], IGNORE_MISSING);
+        [$f['site'], $f['purpose']]);
     if ((int)$epoch !== (int)$f['epoch']) {
         $refuse("its epoch is {$f['epoch']}, the cluster's is $epoch");
     }
