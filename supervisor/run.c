@@ -114,6 +114,9 @@ static int member_open(member_t *m, uv_loop_t *loop, const settings_t *set)
     logfmt_init(wants_json(set), log_level_find(settings_str(set, SET_log_level), LOG_INFO_), m->name);
     logfmt_set_release(m->release);
     log_set_sink(logfmt_sink);
+    /* Our environment may hold secrets; a child of the same user must not read it in /proc (proc(5)). Only now: it would have
+     * kept us from opening our own /proc/self/fd/1. */
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     m->services = services_new(set, environ);
     return m->services ? 0 : -1;
 }
