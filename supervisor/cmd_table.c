@@ -47,7 +47,7 @@ const cli_cmd_t CLI_COMMANDS[] = {
      .help = "Close the site for everybody, on all members.",
      .detail = "Writes moodledata/climaintenance.html, as Moodle's own admin/cli/maintenance.php does: all "
                "members see it at once. "
-               "Command line scripts and cron go on.",
+               "Administrators are shut out too; command line scripts go on.",
      .examples = "moodlectl maintenance on\nmoodlectl maintenance on --message \"Back at 14:00\"",
      .opts = {{"--message", "TEXT", "What visitors read."}},
      .exits = {EXIT_NOINPUT, EXIT_NOPERM, EXIT_CONFIG},
@@ -60,10 +60,10 @@ const cli_cmd_t CLI_COMMANDS[] = {
      .run = cmd_maintenance_off},
     {.name = "maintenance status",
      .operands = "",
-     .help = "Is the site closed? Exit status 0: open, 1: closed.",
+     .help = "Is the site closed, by whom and since when?",
      .examples = "moodlectl maintenance status",
      .opts = {JSON_OPTION},
-     .exits = {EXIT_DIFFERENT, EXIT_NOINPUT, EXIT_CONFIG},
+     .exits = {EXIT_NOINPUT, EXIT_CONFIG},
      .run = cmd_maintenance_status},
     {.name = "upgrade plan",
      .operands = "",
