@@ -70,6 +70,9 @@ class Block:
     def address(self, last):
         return f"{self.net}.{last}"
 
+    def close(self):
+        self._lock.close()
+
 
 def as_user(user, death="KILL"):
     """The words before a command that make it run as this user and end with us. Nothing of it when we are not root."""
