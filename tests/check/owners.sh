@@ -14,15 +14,15 @@ owner() {
 
 owner '\b(secure_)?getenv\s*\(|\b(setenv|putenv|unsetenv|clearenv)\s*\(' 'the environment is read in base/settings.c only' base/settings.c
 owner '\b(waitpid|waitid|wait|wait3|wait4)\s*\(' 'children are waited for by their one owner' \
-    supervisor/reaper.c coord/keeper_child.c bootstrap/runner.c
+    supervisor/reaper.c coord/keeper.c coord/keeper_child.c bootstrap/runner.c
 # a role that is out of memory may abort: PID 1 starts it anew; PID 1 itself must not
-owner '\babort\s*\(' 'PID 1 and what it shares never aborts' coord/db.c coord/target.c coord/lead_work.c
+owner '\babort\s*\(' 'PID 1 and what it shares never aborts' coord/*.c
 owner '\b_?exit\s*\(|\bquick_exit\s*\(' 'a program ends in its main file (a forked child in spawn.c and its like with _exit)' \
-    supervisor/main.c bootstrap/role_main.c supervisor/spawn.c coord/keeper_child.c bootstrap/runner.c
+    supervisor/main.c bootstrap/role_main.c supervisor/spawn.c coord/keeper.c coord/keeper_child.c bootstrap/runner.c
 owner '\bkill(pg)?\s*\(' 'signals are sent by the owner of the child' \
-    supervisor/child.c supervisor/strays.c supervisor/run.c coord/keeper_child.c bootstrap/runner.c
+    supervisor/child.c supervisor/strays.c supervisor/run.c coord/keeper.c coord/keeper_child.c bootstrap/runner.c
 owner '\bv?fork\s*\(|\bclone3?\s*\(|\bposix_spawnp?\s*\(|\buv_spawn\s*\(' 'children are made in one place a program' \
-    supervisor/spawn.c coord/keeper_child.c bootstrap/runner.c
+    supervisor/spawn.c coord/keeper.c coord/keeper_child.c bootstrap/runner.c
 owner '\bassert\s*\(' 'assert is for tests; a static_assert is welcome' none
 
 # libuv belongs to the files that have to do with the loop; the tables and formats stay pure
