@@ -144,7 +144,8 @@ abstract class moodle_database {
                 WHERE n.nspname = current_schema() AND relkind = 'r'"
             : 'SELECT table_name AS name FROM information_schema.tables WHERE table_schema = DATABASE()';
         $names = array_filter(array_keys($this->get_records_sql($sql)), fn($name) => str_starts_with($name, $this->prefix));
-        return array_map(fn($name) => substr($name, strlen($this->prefix)), array_combine($names, $names));
+        $names = array_map(fn($name) => substr($name, strlen($this->prefix)), $names);
+        return array_combine($names, $names);
     }
 
     public function get_columns(string $table): array {

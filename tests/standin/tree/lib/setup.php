@@ -94,12 +94,11 @@ $CFG->debugdeveloper = ($CFG->debug & 32767) === 32767;
 require_once("$CFG->libdir/classes/component.php");
 \core\component::register_autoloader();
 
-error_reporting($CFG->debug);
-ini_set('display_errors', empty($CFG->debugdisplay) ? '0' : '1');
-ini_set('log_errors', '1');
-
 // Scripts that need neither libraries nor the database stop here.
 if (defined('ABORT_AFTER_CONFIG') && !defined('ABORT_AFTER_CONFIG_CANCEL')) {
+    error_reporting($CFG->debug);
+    ini_set('display_errors', empty($CFG->debugdisplay) ? '0' : '1');
+    ini_set('log_errors', '1');
     return;
 }
 
@@ -107,6 +106,7 @@ require_once("$CFG->libdir/setuplib.php");
 require_once("$CFG->libdir/moodlelib.php");
 require_once("$CFG->libdir/dmllib.php");
 set_exception_handler('default_exception_handler');
+error_reporting(E_ALL);     // Until the settings are read.
 
 $DB = moodle_database::connect_from_config($CFG);
 initialise_cfg();

@@ -124,6 +124,10 @@ function initialise_cfg(): void {
     }
     $CFG->debug = (int)$CFG->debug;
     error_reporting($CFG->debug);
+    if (isset($CFG->debugdisplay)) {
+        ini_set('display_errors', empty($CFG->debugdisplay) ? '0' : '1');
+        ini_set('log_errors', '1');
+    }
 }
 
 /** A request for another host name is sent to wwwroot, as a load balancer's check by address would be. */

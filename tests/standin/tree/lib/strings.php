@@ -31,10 +31,13 @@ return [
     'cliupgrademaintenancenotrequired' => 'This upgrade WILL NOT result in maintenance mode for users.',
     'cliupgradenoneed' => 'No upgrade needed for the installed version {$a}. Thanks for coming anyway!',
     'cliupgradefinished' => 'Command line upgrade from {$a->oldversion} to {$a->newversion} completed successfully.',
-    'maturitycorewarning' => "The version of Moodle that you are about to install or upgrade to contains\nunstable development code that is not suitable for use on most production\nsites.",
+    'maturitycorewarning' => "The version of Moodle that you are about to install or upgrade to contains\nunstable \"{\$a}\" development code that is not suitable "
+        . "for use on most production\nsites. If this is not what you wanted then you should make sure you are updating\nfrom a STABLE branch "
+        . 'of the Moodle code. See Moodle Docs for more details.',
     'maturityallowunstable' => 'Hint: You may want to run this script with --allow-unstable option',
     'cliupgradedefaultheading' => 'Setting new default values',
-    'cliupgradecompletenomaintenanceupgrade' => "To purge remaining caches after user traffic cutover to new code:\n\n  php admin/cli/purge_caches.php --muc\n  php admin/cli/purge_caches.php --js\n  php admin/cli/purge_caches.php --filter",
+    'cliupgradecompletenomaintenanceupgrade' => "To purge remaining caches after user traffic cutover to new code:\n\n  php admin/cli/purge_caches.php --muc\n  php admin/cli/purge_caches.php --js\n  php admin/cli/purge_caches.php --filter\n  php admin/cli/purge_caches.php --other\n\n"
+        . 'You should perform these purges in isolation, with a gap between commands, to reduce load spikes on the web server.',
     'sitemaintenance' => 'The site is undergoing maintenance and is currently not available',
     'sitemaintenanceoncli' => 'Your site is currently in CLI maintenance mode, no web access is allowed.',
     'sitemaintenanceon' => 'Your site is currently in maintenance mode (only admins can log in or use the site).',

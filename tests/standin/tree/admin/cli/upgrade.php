@@ -58,7 +58,8 @@ if ($options['is-pending'] || $options['is-maintenance-required']) {
 
 upgrade_environment_check();
 if ($maturity < MATURITY_STABLE && !$options['allow-unstable'] && $options['non-interactive']) {
-    cli_problem(get_string('maturitycorewarning', 'admin'));
+    $name = [MATURITY_ALPHA => 'Alpha', MATURITY_BETA => 'Beta', MATURITY_RC => 'Release candidate'][$maturity];
+    cli_problem(get_string('maturitycorewarning', 'admin', $name));
     cli_error(get_string('maturityallowunstable', 'admin'));
 }
 if (!$options['non-interactive']) {

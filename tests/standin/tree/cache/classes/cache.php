@@ -52,8 +52,8 @@ class config {
             'stores' => ['default_application' => $store('default_application', 'file', 3, 30),
                 'default_session' => $store('default_session', 'session', 2, 14),
                 'default_request' => $store('default_request', 'static', 4, 31)],
-            'modemappings' => [['mode' => 1, 'store' => 'default_application', 'sort' => -1],
-                ['mode' => 2, 'store' => 'default_session', 'sort' => -1], ['mode' => 4, 'store' => 'default_request', 'sort' => -1]],
+            'modemappings' => [['store' => 'default_application', 'mode' => 1, 'sort' => -1],
+                ['store' => 'default_session', 'mode' => 2, 'sort' => -1], ['store' => 'default_request', 'mode' => 4, 'sort' => -1]],
             'definitions' => [], 'definitionmappings' => [],
             'locks' => ['cachelock_file_default' => ['name' => 'cachelock_file_default', 'type' => 'cachelock_file', 'dir' => 'filelocks',
                 'default' => true]]];
@@ -180,7 +180,7 @@ class config_writer extends config {
         $this->configuration['modemappings'] = [];
         foreach ($mappings as $mode => $stores) {
             foreach (array_values($stores) as $sort => $store) {
-                $this->configuration['modemappings'][] = ['mode' => $mode, 'store' => $store, 'sort' => $sort];
+                $this->configuration['modemappings'][] = ['store' => $store, 'mode' => $mode, 'sort' => $sort];
             }
         }
         self::save($this->configuration);

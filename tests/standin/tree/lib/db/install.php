@@ -11,11 +11,12 @@ function xmldb_main_install(): void {
             'sessiontimeout' => 28800] as $name => $value) {
         set_config($name, $value);
     }
-    $user = ['auth' => 'manual', 'email' => ''];
+    $user = ['auth' => 'manual'];
     $DB->insert_record('user', ['username' => 'guest', 'password' => hash_internal_user_password('guest'), 'firstname' => 'Guest user',
-        'lastname' => ' '] + $user);
+        'lastname' => ' ', 'email' => 'root@localhost'] + $user);
     set_config('siteguest', $DB->get_field('user', 'id', ['username' => 'guest']));
-    $DB->insert_record('user', ['username' => 'admin', 'password' => 'adminsetuppending', 'firstname' => 'Admin', 'lastname' => 'User'] + $user);
+    $DB->insert_record('user', ['username' => 'admin', 'password' => 'adminsetuppending', 'firstname' => 'Admin', 'lastname' => 'User',
+        'email' => ''] + $user);
     set_config('siteadmins', $DB->get_field('user', 'id', ['username' => 'admin']));
     foreach (['themerev', 'jsrev', 'templaterev'] as $name) {
         set_config($name, time());
