@@ -31,6 +31,8 @@ case $what in
 base) ;;
 older)
     set_core 2023112400 '4.4dev (Build: 20231124)' 404
+    # The last version that everything needs (is_major_upgrade_required) was another one then.
+    sed -i 's/2024010400\.00/2022101400.03/' "$dest/lib/setuplib.php"
     sed -i '/<!-- base -->/d' "$dest/lib/db/install.xml"
     sed -i '/if (\$oldversion < 2024100700.01)/,/^    }/d' "$dest/lib/db/upgrade.php"
     ;;
