@@ -302,12 +302,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--quick', action='store_true', help='5 runs of each instead of 25')
     parser.add_argument('--runs', type=int, help='number of runs of each')
-    parser.add_argument('--build', type=pathlib.Path, default=ROOT / 'build', help='build directory (default: build)')
+    parser.add_argument('--build', type=pathlib.Path, default=ROOT / 'build/release', help='build directory (default: build/release)')
     parser.add_argument('--write', action='store_true', help='write docs/benchmarks.md')
     args = parser.parse_args()
     runs = args.runs or (5 if args.quick else 25)
     if not (args.build / 'moodlectl').exists():
-        sys.exit(f'{args.build}/moodlectl is not built; cmake -S . -B build -G Ninja && ninja -C build')
+        sys.exit(f'{args.build}/moodlectl is not built; try ./dev build')
     namespaced = os.geteuid() == 0
     contestants = [Shell(), Floor()] + [c() for c in (Tini, S6) if shutil.which({'tini': 'tini', 's6': 's6-svscan'}[c.name])]
     contestants.append(Moodlectl(args.build))

@@ -32,8 +32,8 @@ project_files() { git ls-files --cached --others --exclude-standard -- "$@" | wh
 # Our C: sources of the two programs
 own_c() { project_files 'base/*.[ch]' 'base/*.def' 'supervisor/*.[ch]' 'bootstrap/*.[ch]' 'coord/*.[ch]'; }
 
-# The build directory: $BUILD, else build
-BUILD=${BUILD:-build}
+# The build directory: $BUILD, else that of ./dev build
+BUILD=${BUILD:-build/release}
 
 # code_grep REGEX FILE...: like grep -nE, on code without comments and string contents (so that prose may name things)
 code_grep() {
