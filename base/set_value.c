@@ -176,6 +176,8 @@ static int parse_url(parse_t *p)
     size_t n = strcspn(host, "/?#");
     if (n == 0) return refuse_type(p, "has no host name");
     if (strchr(host, '?') || strchr(host, '#')) return refuse_type(p, "has a query or fragment");
+    if (host[n] == '/' && host[n + 1])
+        return refuse_type(p, "has a path: Moodle is served at the root of a host");
     if (memchr(host, '@', n)) return refuse_type(p, "holds a user name");
     for (const char *c = p->text; *c; c++)
         if (*c <= ' ' || *c == 0x7F || strchr("\"'\\<>`", *c))

@@ -1,0 +1,57 @@
+/* role_main.c - moodlectl-role ROLE: everything that may block or crash, each role a child of PID 1 and a program of its own. The one
+ * file where bootstrap/ and coord/ meet, by name only. */
+#include "base/err.h"
+#include "bootstrap/roles.h"
+#include "coord/roles.h"
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+typedef struct {
+    const char *name, *help;
+    int (*main)(int argc, char **argv);
+} role_row_t;
+
+static const role_row_t ROLES[] = {
+    {"prepare", "settings, secrets, checks, rendered files", prepare_main},
+    {"lead", "install or upgrade under the cluster's lock, then watch versions", coord_lead_main},
+    {"cron", "one cron in the cluster", coord_cron_main},
+    {"plan", "what an upgrade would do", coord_plan_main},
+    {"cron-status", "who runs cron", coord_cron_status_main},
+    {"maintenance", "on, off, status", coord_maintenance_main},
+    {"probe", "one login at the database and at Redis", coord_probe_main},
+};
+enum { ROLE_COUNT = sizeof ROLES / sizeof *ROLES };
+
+/* Roles hold secrets: no core file, and no look into their memory through /proc or ptrace. */
+static void hide_memory(void)
+{
+    const struct rlimit none = {0, 0};
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    setrlimit(RLIMIT_CORE, &none);
+}
+
+static int usage(FILE *to)
+{
+    fprintf(
+        to,
+        "moodlectl-role ROLE [...]: a part of moodlectl; started by moodlectl run and its subcommands.\n");
+    for (size_t i = 0; i < ROLE_COUNT; i++) fprintf(to, "  %-12s %s\n", ROLES[i].name, ROLES[i].help);
+    return to == stdout ? EXIT_OK : EXIT_USAGE_;
+}
+
+int main(int argc, char **argv)
+{
+    hide_memory();
+    if (argc < 2) return usage(stderr);
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) return usage(stdout);
+    if (strcmp(argv[1], "--version") == 0) {
+        printf("moodlectl-role %s\n", MOODLECTL_VERSION);
+        return EXIT_OK;
+    }
+    for (size_t i = 0; i < ROLE_COUNT; i++)
+        if (strcmp(argv[1], ROLES[i].name) == 0) return ROLES[i].main(argc - 1, argv + 1);
+    fprintf(stderr, "moodlectl-role: there is no role \"%s\"\n", argv[1]);
+    return usage(stderr);
+}
