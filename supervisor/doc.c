@@ -126,7 +126,7 @@ void doc_overview(buf_t *out, const doc_style_t *style)
     buf_str(out, "\n\"moodlectl help COMMAND\" says more, with examples and exit statuses.\n");
 }
 
-static void synopsis(buf_t *out, const cli_cmd_t *cmd)
+void doc_synopsis(buf_t *out, const cli_cmd_t *cmd)
 {
     buf_printf(out, "moodlectl %s", cmd->name);
     for (int i = 0; i < CLI_OPTS && cmd->opts[i].name; i++)
@@ -158,7 +158,7 @@ static void exits_of(buf_t *out, const cli_cmd_t *cmd, const doc_style_t *style)
 void doc_command(buf_t *out, const cli_cmd_t *cmd, const doc_style_t *style)
 {
     cleanup_buf buf_t line = BUF_INIT;
-    synopsis(&line, cmd);
+    doc_synopsis(&line, cmd);
     doc_heading(out, style, buf_cstr(&line));
     buf_str(out, "\n");
     doc_wrap(out, style, 2, 2, cmd->help);
@@ -260,6 +260,7 @@ const doc_topic_t DOC_TOPICS[] = {
     {"aliases", "Names of other images that are understood.", aliases_text, doc_aliases_md},
     {"errors", "All error ids, with cause and cure.", errors_text, doc_errors_md},
     {"exit-codes", "All exit statuses.", exits_text, doc_exits_md},
+    {"reference", NULL, NULL, doc_reference_md},
     {"lifecycle", NULL, NULL, doc_lifecycle_md},
     {"child", NULL, NULL, doc_child_md},
     {NULL, NULL, NULL, NULL},

@@ -37,9 +37,11 @@ void doc_wrap(buf_t *out, const doc_style_t *style, int first, int rest, const c
 
 void doc_overview(buf_t *out, const doc_style_t *style);
 void doc_command(buf_t *out, const cli_cmd_t *cmd, const doc_style_t *style);
+void doc_synopsis(buf_t *out, const cli_cmd_t *cmd);
 void doc_verbs(buf_t *out, const char *noun); /* "upgrade plan, upgrade run" */
 
 void doc_commands_md(buf_t *out);
+void doc_reference_md(buf_t *out); /* all of every command */
 void doc_settings_md(buf_t *out);
 void doc_aliases_md(buf_t *out);
 void doc_errors_md(buf_t *out);

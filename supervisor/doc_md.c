@@ -92,6 +92,36 @@ void doc_exits_md(buf_t *out)
                    *e->from_command ? e->from_command : "-", e->again);
 }
 
+static void indented(buf_t *out, const char *lines)
+{
+    for (; *lines; lines += strcspn(lines, "\n") + (lines[strcspn(lines, "\n")] == '\n'))
+        buf_printf(out, "    %.*s\n", (int)strcspn(lines, "\n"), lines);
+}
+
+static void reference_of(buf_t *out, const cli_cmd_t *c)
+{
+    buf_printf(out, "## moodlectl %s\n\n    ", c->name);
+    doc_synopsis(out, c);
+    buf_printf(out, "\n\n%s\n", c->help);
+    for (const char *p = c->detail; p && *p; p += strcspn(p, "\n") + (p[strcspn(p, "\n")] == '\n'))
+        buf_printf(out, "\n%.*s\n", (int)strcspn(p, "\n"), p);
+    if (c->examples) buf_str(out, "\nExamples:\n\n");
+    if (c->examples) indented(out, c->examples);
+    if (c->opts[0].name) buf_str(out, "\nOptions:\n\n");
+    for (int i = 0; i < CLI_OPTS && c->opts[i].name; i++)
+        buf_printf(out, "* `%s%s%s`: %s\n", c->opts[i].name, c->opts[i].arg ? " " : "",
+                   c->opts[i].arg ? c->opts[i].arg : "", c->opts[i].help);
+    buf_str(out, "\nExit statuses: 0");
+    for (int i = 0; i < CLI_EXITS && c->exits[i]; i++) buf_printf(out, ", %d", c->exits[i]);
+    buf_str(out, c->flags & CLI_HEALTH ? ".\n\n" : ", 64.\n\n");
+}
+
+void doc_reference_md(buf_t *out)
+{
+    for (const cli_cmd_t *c = CLI_COMMANDS; c->name; c++)
+        if (!(c->flags & CLI_HIDDEN)) reference_of(out, c);
+}
+
 static void diagram(buf_t *out, void (*print)(FILE *))
 {
     char *text = NULL;
