@@ -61,7 +61,7 @@ class Member:
         self.address, self.port = site.block.address(10 + number), site.block.port
         self.release, self.user, self.pid1, self.data, self.before = release, user, pid1, data, before
         self.command, self.extra = list(command), dict(env or {})
-        self.home = site.folder.make(f"{site.name}-{self.name}", mode=0o755)
+        self.home = site.folder.make(f"{site.name}-{self.name}-{len(site.folder.servers)}", mode=0o755)
         self.starts, self.process, self._pid = 0, None, 0
         site.folder.servers.append(self)
 
@@ -208,8 +208,9 @@ class Member:
     def status(self):
         return json.loads(self.exec(["moodlectl", "status", "--json"]).stdout)
 
-    def get(self, path, **more):
-        return http_get(self.address, self.port, path, **more)
+    def get(self, path, headers=None, **more):
+        """As through the load balancer: with the site's own name, since Moodle redirects a request for any other."""
+        return http_get(self.address, self.port, path, headers={"Host": self.site.url.split("//")[1], **(headers or {})}, **more)
 
     # ---- the log -------------------------------------------------------------------------------------------------
 
@@ -248,7 +249,7 @@ class Member:
             raise Failure(f"{e}\n{self.tail()}") from None
 
     def tail(self, lines=12):
-        rows = [f"  {self.name} {o.get('src')}: {o.get('id', '')} {o.get('msg', '')}"[:300] for o in self.log() if o.get("src") != "nginx.access"]
+        rows = [f"  {self.name} {o.get('src')}: {o.get('id', '')} {o.get('msg', '')}"[:300] for o in self.log() if o.get("src") not in ("nginx.access", None)]
         return "\n".join(rows[-lines:] + [f"  {self.name} stderr: {line}" for line in self.errors().split("\n")[-6:] if line])
 
     def processes(self):
