@@ -181,6 +181,7 @@ static int run_once(cron_t *c, err_t *err)
     tell(c, rc == 0, false);
     if (rc < 0) return -1;
     bool bad = r.end != JOB_EXITED || (r.code != 0 && !r.stopped);
+    if (bad && c->lease.db && obstacle(c, NULL)) return 0; /* it came up just after we looked */
     if (bad) log_warn("cron.php: %s", job_result_words(&r, words, sizeof words));
     c->failures = bad ? c->failures + 1 : 0;
     uint64_t took = clock_ms() - began, rest = bad ? 1000ULL << (c->failures < 6 ? c->failures : 6)

@@ -70,7 +70,7 @@ static int connect_failed(PGconn *conn, const target_db_t *t, err_t *err)
 {
     char words[400];
     db_words(PQerrorMessage(conn), words, sizeof words);
-    err_id_t id = id_of_connect(words);
+    err_id_t id = id_of_connect(PQerrorMessage(conn));
     char *location = strstr(words, " LOCATION: ");
     if (location) *location = '\0';
     err_set(err, id, "%s:%d: %s", t->host, t->port, words);
@@ -107,7 +107,7 @@ static PGconn *connect_start(const target_db_t *t, const char *app)
                                   *t->tls ? t->tls : "prefer",
                                   "disable",
                                   "UTF8",
-                                  "/dev/null",
+                                  "/dev/null/none",
                                   "4",
                                   "2",
                                   "3",

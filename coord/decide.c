@@ -107,6 +107,8 @@ decide_out_t decide(const decide_in_t *in)
     if (install_unproven(in)) return install(in, DECIDE_CLEAN_INSTALL, "an install of ours was not finished");
     if (s->kind == SCHEMA_PARTIAL)
         return out(DECIDE_HOLD, ERR_HALF_INSTALLED, "there are tables, but no finished site");
+    if (s->version > in->code_version && somebody_works(&in->history))
+        return out(DECIDE_WAIT, ERR_LOCK_BUSY, "another member upgrades the site beyond this code");
     if (s->version > in->code_version)
         return out(DECIDE_HOLD, ERR_OLD_CODE, "the database is newer than the code");
     if (s->version < in->code_version) return upgrade(in, false);

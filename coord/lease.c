@@ -32,7 +32,8 @@ void lease_times_make(int percent, lease_times_t *ret)
     for (size_t i = 0; i < sizeof base / sizeof *from; i++) to[i] = from[i] * (uint64_t)percent / 100;
     /* MySQL's wait_timeout has whole seconds: round up, and move what must lie above it */
     ret->idle = (ret->idle + 999) / 1000 * 1000;
-    if (ret->evict < ret->idle + base.evict - base.idle) ret->evict = ret->idle + base.evict - base.idle;
+    uint64_t evict = ret->idle + (base.evict - base.idle) * (uint64_t)percent / 100;
+    if (ret->evict < evict) ret->evict = evict;
 }
 
 void lease_holder_make(const char *member, char *buf, size_t size)

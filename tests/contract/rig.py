@@ -68,7 +68,7 @@ class Code:
 
     def __init__(self, folder, name, source, data_dir):
         self.path = os.path.join(folder.path, name)
-        if os.path.isdir(source):
+        if os.path.isabs(source):
             run(["cp", "-al", source, self.path], seconds=120)
         else:
             run(["sh", os.path.join(ROOT, "tests", "standin", "make-release.sh"), self.path, source])

@@ -1,0 +1,64 @@
+/* links: coord base */
+#include "coord/job_line.h"
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static void progress_steps(void **state)
+{
+    (void)state;
+    job_progress_t p = {.total = 3};
+    assert_false(job_progress_step(&p, "++ Success (0.09 seconds) ++"));
+    assert_false(job_progress_step(&p, "-->"));
+    assert_true(job_progress_step(&p, "-->System"));
+    assert_true(job_progress_step(&p, "-->mod_quiz"));
+    assert_string_equal(p.detail, "mod_quiz");
+    assert_int_equal(p.done, 2);
+    for (int i = 0; i < 5; i++) job_progress_step(&p, "-->x");
+    assert_int_equal(p.done, 7);
+    assert_int_equal(p.total, 7); /* never more than all */
+}
+
+static void feed(job_lines_t *l, const char *s) { job_lines_feed(l, s, strlen(s)); }
+
+static void lines_are_put_together(void **state)
+{
+    (void)state;
+    job_lines_t l;
+    job_progress_t p = {.total = 2};
+    job_lines_init(&l, "install", "info", &p, true);
+    feed(&l, "-->mo");
+    assert_int_equal(p.done, 0);
+    feed(&l, "d_a\r\n\n\n-->mod_b");
+    assert_int_equal(p.done, 1);
+    assert_string_equal(p.detail, "mod_a");
+    job_lines_feed(&l, "\0x\n", 3); /* a NUL does not lose the rest */
+    assert_int_equal(p.done, 2);
+    feed(&l, "last");
+    job_lines_end(&l);
+    assert_string_equal(l.last, "last");
+    job_lines_free(&l);
+}
+
+static void long_lines_are_cut(void **state)
+{
+    (void)state;
+    job_lines_t l;
+    job_lines_init(&l, "install", "info", NULL, true);
+    for (int i = 0; i < 5000; i++) feed(&l, "0123456789");
+    assert_true(l.part.len <= JOB_LINE_MAX);
+    feed(&l, "\nend\n");
+    assert_string_equal(l.last, "end");
+    job_lines_free(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(progress_steps),
+                                       cmocka_unit_test(lines_are_put_together),
+                                       cmocka_unit_test(long_lines_are_cut)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
