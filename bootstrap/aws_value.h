@@ -1,0 +1,12 @@
+/* aws_value.h - the value in an answer of GetSecretValue. Pure. */
+#ifndef MOODLECTL_BOOTSTRAP_AWS_VALUE_H
+#define MOODLECTL_BOOTSTRAP_AWS_VALUE_H
+
+#include "base/err.h"
+#include "base/secret.h"
+
+/* SecretString, or SecretBinary decoded; with `json_key` ("": none) the text, number or boolean of that key, as text. The caller
+ * frees *ret. E-SEC-FORMAT; no message quotes what was read. */
+int aws_value_take(const char *json, size_t len, const char *json_key, secret_t **ret, err_t *err);
+
+#endif

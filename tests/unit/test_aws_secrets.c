@@ -1,0 +1,224 @@
+/* links: bootstrap base */
+#include "test.h"
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "bootstrap/aws_arn.h"
+#include "bootstrap/aws_secrets.h"
+#include "bootstrap/aws_value.h"
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ARN     "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/moodle-AbCdEf"
+#define VERSION "11111111-2222-3333-4444-555555555555"
+
+static void test_arn_good(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *arn, *key, *stage, *version;
+    } CASES[] = {
+        {ARN, "", "", ""},
+        {ARN ":password", "password", "", ""},
+        {ARN ":password::", "password", "", ""},
+        {ARN "::AWSPREVIOUS:", "", "AWSPREVIOUS", ""},
+        {ARN ":a key::" VERSION, "a key", "", VERSION},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        aws_arn_t a;
+        assert_int_equal(aws_arn_parse(CASES[i].arn, &a, NULL), 0);
+        assert_string_equal(a.id, ARN);
+        assert_string_equal(a.name, "prod/moodle-AbCdEf");
+        assert_string_equal(a.region, "eu-west-1");
+        assert_string_equal(a.json_key, CASES[i].key);
+        assert_string_equal(a.stage, CASES[i].stage);
+        assert_string_equal(a.version, CASES[i].version);
+    }
+    assert_int_equal(aws_secret_check_arn(
+                         "arn:aws-us-gov:secretsmanager:us-gov-west-1:123456789012:secret:rds!db-1", NULL),
+                     0);
+}
+
+static void test_arn_bad(void **state)
+{
+    (void)state;
+    static const char *const CASES[][2] = {
+        {"", "too short"},
+        {"secret", "too short"},
+        {"arn:aws:secretsmanager:eu-west-1:123456789012:secret", "too short"},
+        {"arm:aws:secretsmanager:eu-west-1:123456789012:secret:x", "arn:"},
+        {"arn:AWS:secretsmanager:eu-west-1:123456789012:secret:x", "partition"},
+        {"arn:aws:ssm:eu-west-1:123456789012:secret:x", "secretsmanager"},
+        {"arn:aws:secretsmanager:evil.com/:123456789012:secret:x", "region"},
+        {"arn:aws:secretsmanager::123456789012:secret:x", "region"},
+        {"arn:aws:secretsmanager:eu-west-1:12345678901:secret:x", "account"},
+        {"arn:aws:secretsmanager:eu-west-1:123456789012:parameter:x", "resource"},
+        {"arn:aws:secretsmanager:eu-west-1:123456789012:secret:", "no name"},
+        {"arn:aws:secretsmanager:eu-west-1:123456789012:secret:a b", "character"},
+        {ARN ":key:AWSCURRENT:" VERSION, "only one"},
+        {ARN ":key::short", "shorter"},
+        {ARN ":key:::more", "too many"},
+        {ARN ":ke\ny", "control"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        err_t err = {0};
+        assert_int_equal(aws_secret_check_arn(CASES[i][0], &err), -1);
+        assert_int_equal(err.id, ERR_SEC_ARN);
+        if (!strstr(err.msg, CASES[i][1]))
+            fail_msg("%s: \"%s\" does not say \"%s\"", CASES[i][0], err.msg, CASES[i][1]);
+    }
+}
+
+/* ---- where to ask ---- */
+
+static int target(aws_target_t *ret, err_t *err, const char *arn, char *const envp[])
+{
+    settings_t *s = settings_load(envp);
+    aws_arn_t a;
+    assert_int_equal(aws_arn_parse(arn, &a, NULL), 0);
+    int rc = aws_arn_target(s, &a, ret, err);
+    settings_free(&s);
+    return rc;
+}
+#define TARGET(ret, err, arn, ...) target(ret, err, arn, (char *const[]){__VA_ARGS__, NULL})
+
+static void test_target(void **state)
+{
+    (void)state;
+    aws_target_t t;
+    assert_int_equal(TARGET(&t, NULL, ARN, "A=b"), 0);
+    assert_string_equal(t.url, "https://secretsmanager.eu-west-1.amazonaws.com/");
+    assert_string_equal(t.parts.host_header, "secretsmanager.eu-west-1.amazonaws.com");
+    assert_int_equal(TARGET(&t, NULL, ARN, "AWS_DEFAULT_REGION=cn-north-1"), 0);
+    assert_string_equal(t.url, "https://secretsmanager.cn-north-1.amazonaws.com.cn/");
+    assert_int_equal(TARGET(&t, NULL, ARN, "AWS_DEFAULT_REGION=cn-north-1", "AWS_REGION=us-east-2"), 0);
+    assert_string_equal(t.region, "us-east-2");
+    assert_int_equal(TARGET(&t, NULL, ARN, "AWS_ENDPOINT_URL=http://127.0.0.1:4566"), 0);
+    assert_string_equal(t.url, "http://127.0.0.1:4566/");
+    assert_string_equal(t.parts.host_header, "127.0.0.1:4566");
+    assert_string_equal(t.region, "eu-west-1");
+    assert_int_equal(TARGET(&t, NULL, ARN, "AWS_ENDPOINT_URL=http://a",
+                            "AWS_ENDPOINT_URL_SECRETS_MANAGER=https://[::1]:443/base"),
+                     0);
+    assert_string_equal(t.url, "https://[::1]/base/");
+    assert_string_equal(t.parts.host, "::1");
+}
+
+static void test_target_bad(void **state)
+{
+    (void)state;
+    static const char *const CASES[][2] = {
+        {"AWS_REGION=eu west", "AWS_REGION"},
+        {"AWS_DEFAULT_REGION=evil.example/", "AWS_DEFAULT_REGION"},
+        {"AWS_ENDPOINT_URL=ftp://x", "AWS_ENDPOINT_URL"},
+        {"AWS_ENDPOINT_URL=http://user:word@x", "user or password"},
+        {"AWS_ENDPOINT_URL=http://x/?a", "query"},
+        {"AWS_ENDPOINT_URL_SECRETS_MANAGER=http://", "AWS_ENDPOINT_URL_SECRETS_MANAGER"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        aws_target_t t;
+        err_t err = {0};
+        assert_int_equal(TARGET(&t, &err, ARN, (char *)(uintptr_t)CASES[i][0]), -1);
+        assert_int_equal(err.id, ERR_SET_INVALID);
+        if (!strstr(err.msg, CASES[i][1])) fail_msg("%s: \"%s\"", CASES[i][0], err.msg);
+    }
+}
+
+/* ---- the value ---- */
+
+static void value_is(const char *json, const char *key, const char *expected)
+{
+    secret_t *s = NULL;
+    err_t err = {0};
+    if (aws_value_take(json, strlen(json), key, &s, &err) < 0) fail_msg("%s: %s", json, err.msg);
+    assert_string_equal(secret_bytes(s), expected);
+    assert_int_equal(secret_len(s), strlen(expected));
+    secret_free(&s);
+}
+
+static void test_value_good(void **state)
+{
+    (void)state;
+    static const char JSON[] =
+        "{\"SecretString\":\"{\\\"p\\\":\\\"a\\\\\\\"\\u00fc\\\",\\\"port\\\":5432,\\\"t\\\":true,\\\"f\\\":"
+        "false,"
+        "\\\"r\\\":0.1,\\\"w\\\":5.0,\\\"e\\\":\\\"\\\",\\\"n\\\":-9223372036854775808}\"}";
+    value_is("{\"SecretString\":\"plain\",\"CreatedDate\":1.5e9,\"New\":[{}]}", "", "plain");
+    value_is("{\"SecretBinary\":\"aGVsbG8=\"}", "", "hello");
+    value_is("{\"SecretBinary\":\"aGVsbA==\"}", "", "hell");
+    value_is("{\"SecretBinary\":\"aGVsbG8h\"}", "", "hello!");
+    value_is("{\"SecretBinary\":\"eyJhIjoxfQ==\"}", "a", "1");
+    value_is(JSON, "p", "a\"\xc3\xbc");
+    value_is(JSON, "port", "5432");
+    value_is(JSON, "t", "true");
+    value_is(JSON, "f", "false");
+    value_is(JSON, "r", "0.1");
+    value_is(JSON, "w", "5");
+    value_is(JSON, "e", "");
+    value_is(JSON, "n", "-9223372036854775808");
+}
+
+static void test_value_bad(void **state)
+{
+    (void)state;
+    static const char *const CASES[][3] = {
+        {"", "", "not JSON"},
+        {"hush-hush", "", "not JSON"},
+        {"{\"SecretString\":\"hush-hu", "", "not JSON"},
+        {"[]", "", "neither"},
+        {"{\"SecretString\":{\"a\":\"hush-hush\"}}", "", "neither"},
+        {"{\"SecretBinary\":\"hush-hush\"}", "", "base64"},
+        {"{\"SecretBinary\":\"!!!!\"}", "", "base64"},
+        {"{\"SecretBinary\":\"AAAA\"}", "", "NUL"},
+        {"{\"SecretString\":\"hush-hush\"}", "key", "not a JSON object"},
+        {"{\"SecretString\":\"[\\\"hush-hush\\\"]\"}", "key", "not a JSON object"},
+        {"{\"SecretString\":\"{\\\"a\\\":\\\"hush-hush\\\"}\"}", "key", "no key \"key\""},
+        {"{\"SecretString\":\"{\\\"a\\\":{\\\"b\\\":\\\"hush-hush\\\"}}\"}", "a", "no text"},
+        {"{\"SecretString\":\"{\\\"a\\\":null}\"}", "a", "no text"},
+        {"{\"SecretString\":\"{\\\"a\\\":\\\"hush\\\\u0000hush\\\"}\"}", "a", "NUL"},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        secret_t *s = NULL;
+        err_t err = {0};
+        assert_int_equal(aws_value_take(CASES[i][0], strlen(CASES[i][0]), CASES[i][1], &s, &err), -1);
+        assert_int_equal(err.id, ERR_SEC_FORMAT);
+        assert_null(s);
+        assert_null(strstr(err.msg, "hush"));
+        if (!strstr(err.msg, CASES[i][2])) fail_msg("%s: \"%s\"", CASES[i][0], err.msg);
+    }
+}
+
+/* ---- tests/aws/run.py: `--fetch ARN MS`, settings from the environment, what came of it as one JSON line ---- */
+
+static int fetch(const char *arn, const char *ms)
+{
+    settings_t *set = settings_load(environ);
+    secret_t *value = NULL;
+    err_t err = {0};
+    uint64_t begin = clock_ms(), deadline = begin + strtoul(ms, NULL, 10);
+    int rc = aws_secret_fetch(set, arn, deadline, &value, &err);
+    json_t *o =
+        json_pack("{s:b,s:s,s:s,s:s%,s:I}", "ok", rc == 0, "id", rc ? err_name(err.id) : "", "msg", err.msg,
+                  "value", secret_bytes(value), secret_len(value), "ms", (json_int_t)(clock_ms() - begin));
+    if (o) json_dumpf(o, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(o);
+    secret_free(&value);
+    settings_free(&set);
+    return rc ? 1 : 0;
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 4 && strcmp(argv[1], "--fetch") == 0) return fetch(argv[2], argv[3]);
+    print_message("what needs a server is tested by tests/aws/run.py, which runs this program\n");
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_arn_good),   cmocka_unit_test(test_arn_bad),
+        cmocka_unit_test(test_target),     cmocka_unit_test(test_target_bad),
+        cmocka_unit_test(test_value_good), cmocka_unit_test(test_value_bad),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
