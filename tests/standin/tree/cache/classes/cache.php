@@ -79,6 +79,10 @@ class config {
         return $this->configuration['stores'];
     }
 
+    public function get_mode_mappings(): array {
+        return $this->configuration['modemappings'];
+    }
+
     /** The first store that a definition is mapped to, its own mapping before its mode's. */
     public function store_for(string $id): array {
         $mode = $this->definition($id)['mode'];
@@ -169,7 +173,8 @@ class config_writer extends config {
             'features' => $redis ? 26 : 30, 'modes' => 3, 'mappingsonly' => !empty($configuration['mappingsonly']),
             'class' => "cachestore_$plugin", 'default' => false];
         if ($redis) {
-            new redis_store($configuration);    // The real one contacts the server here, and does not mind when it is away.
+            require_once(__DIR__ . '/../stores/redis/lib.php');
+            new \cachestore_redis($name, $configuration);    // The real one contacts the server here, and does not mind when it is away.
         }
         self::save($this->configuration);
         return true;
@@ -204,61 +209,16 @@ class config_writer extends config {
     }
 }
 
-/** Values in one Redis hash per definition: <prefix><md5 of the definition>. */
-class redis_store {
-    public bool $ready = false;
-    private \Redis $redis;
-
-    public function __construct(array $configuration) {
-        $tls = !empty($configuration['encryption']);
-        [$host, $port] = explode(':', strtolower($configuration['server'])) + [1 => 6379];
-        $tlsoptions = empty($configuration['cafile']) ? ['verify_peer' => false, 'verify_peer_name' => false]
-            : ['cafile' => $configuration['cafile']];
-        try {
-            $this->redis = new \Redis();
-            $timeout = (int)($configuration['connectiontimeout'] ?? 3);
-            $this->redis->connect(($tls ? 'tls://' : '') . $host, (int)$port, $timeout, null, 100, $timeout, $tls ? ['stream' => $tlsoptions] : []);
-            if (!empty($configuration['password'])) {
-                $this->redis->auth($configuration['password']);
-            }
-            if ($tls && !$this->redis->ping('Ping')) {
-                throw new \RedisException('Ping failed');
-            }
-            $this->redis->setOption(\Redis::OPT_SERIALIZER, (int)($configuration['serializer'] ?? \Redis::SERIALIZER_PHP));
-            $this->redis->setOption(\Redis::OPT_PREFIX, $configuration['prefix'] ?? '');
-            $this->ready = true;
-        } catch (\RedisException $e) {
-            global $CFG;
-            if (!empty($CFG->debugdeveloper)) {
-                error_log("Failed to connect to Redis at $host:$port, the error returned was: {$e->getMessage()}");
-            }
-        }
-    }
-
-    public function get(string $area, string $key) {
-        return $this->redis->hGet($area, $key);
-    }
-
-    public function set(string $area, string $key, $value): void {
-        $this->redis->hSet($area, $key, $value);
-    }
-
-    public function delete(string $area, string $key): void {
-        $this->redis->hDel($area, $key);
-    }
-
-    public function purge(string $area): void {
-        $this->redis->del($area);
-    }
-}
-
 class file_store {
-    public bool $ready = true;
     private string $root;
 
     public function __construct(string $name, array $configuration) {
         global $CFG;
         $this->root = ($configuration['path'] ?? "$CFG->cachedir/cachestore_file") . "/$name";
+    }
+
+    public function is_ready(): bool {
+        return true;
     }
 
     private function file(string $area, string $key): string {
@@ -309,9 +269,10 @@ class cache {
     private static function store(array $details) {
         $name = $details['name'];
         if (!isset(self::$stores[$name])) {
-            $store = $details['plugin'] === 'redis' ? new redis_store($details['configuration'])
+            require_once(__DIR__ . '/../stores/redis/lib.php');
+            $store = $details['plugin'] === 'redis' ? new \cachestore_redis($name, $details['configuration'])
                 : new file_store($name, $details['configuration']);
-            self::$stores[$name] = $store->ready ? $store : new file_store('default_application', []);
+            self::$stores[$name] = $store->is_ready() ? $store : new file_store('default_application', []);
         }
         return self::$stores[$name];
     }
