@@ -37,6 +37,25 @@ static int become_role(char *const *words)
     return cli_fail(&err);
 }
 
+/* For roles that work with what has been rendered: says so in our own words when nothing has been. */
+static bool is_rendered(const settings_t *s, err_t *err)
+{
+    cleanup_buf buf_t path = BUF_INIT;
+    buf_printf(&path, "%s/lead.json", settings_str(s, SET_run_dir));
+    if (path.failed || access(path.data, R_OK) == 0) return true;
+    if (errno == EACCES)
+        err_set(err, ERR_CONTROL, "%s may be read by root only", path.data);
+    else
+        err_set(err, ERR_NOT_RUNNING, "nothing has been rendered: there is no %s", path.data);
+    return false;
+}
+
+static int become_cluster_role(const cli_args_t *args, char *const *words)
+{
+    err_t err = {0};
+    return is_rendered(args->settings, &err) ? become_role(words) : cli_fail(&err);
+}
+
 /* The role takes words, not constants: argv is writable by tradition. */
 #define WORDS(...)                                                                                           \
     (char *[]) { __VA_ARGS__, NULL }
@@ -48,31 +67,31 @@ static char w_maintenance[] = "maintenance", w_on[] = "on", w_off[] = "off", w_s
 int cmd_maintenance_on(const cli_args_t *args)
 {
     cmd_audit(args->settings, "maintenance on");
-    if (!args->opt[0]) return become_role(WORDS(w_maintenance, w_on));
+    if (!args->opt[0]) return become_cluster_role(args, WORDS(w_maintenance, w_on));
     cleanup_free char *message = strdup(args->opt[0]);
-    return become_role(WORDS(w_maintenance, w_on, w_message, message));
+    return become_cluster_role(args, WORDS(w_maintenance, w_on, w_message, message));
 }
 
 int cmd_maintenance_off(const cli_args_t *args)
 {
     cmd_audit(args->settings, "maintenance off");
-    return become_role(WORDS(w_maintenance, w_off));
+    return become_cluster_role(args, WORDS(w_maintenance, w_off));
 }
 
 int cmd_maintenance_status(const cli_args_t *args)
 {
-    return become_role(args->opt[0] ? WORDS(w_maintenance, w_status, w_json)
-                                    : WORDS(w_maintenance, w_status));
+    return become_cluster_role(args, args->opt[0] ? WORDS(w_maintenance, w_status, w_json)
+                                                  : WORDS(w_maintenance, w_status));
 }
 
 int cmd_upgrade_plan(const cli_args_t *args)
 {
-    return become_role(args->opt[0] ? WORDS(w_plan, w_json) : WORDS(w_plan));
+    return become_cluster_role(args, args->opt[0] ? WORDS(w_plan, w_json) : WORDS(w_plan));
 }
 
 int cmd_cron_status(const cli_args_t *args)
 {
-    return become_role(args->opt[0] ? WORDS(w_cron_status, w_json) : WORDS(w_cron_status));
+    return become_cluster_role(args, args->opt[0] ? WORDS(w_cron_status, w_json) : WORDS(w_cron_status));
 }
 
 int cmd_render(const cli_args_t *args)

@@ -53,17 +53,19 @@ static void put_phase(buf_t *out, const json_t *o, bool colour)
     buf_str(out, is_yes(o, "ready") ? ", ready\n" : ", not ready\n");
 }
 
-/* Why it does not serve, with the cure. */
+/* What the database is to this code; why it does not serve, with the cure. */
 static void put_reason(buf_t *out, const json_t *o, bool colour)
 {
-    const char *name = text_of(o, "id"), *reason = text_of(o, "reason");
+    const char *name = text_of(o, "id"), *state = text_of(o, "state"), *reason = text_of(o, "reason");
     err_id_t id = err_find(name);
-    if (*text_of(o, "state")) {
+    if (*state) {
         buf_str(out, "database  ");
-        put(out, text_of(o, "state"));
+        put(out, state);
+        if (!*name && *reason) buf_str(out, ": ");
+        if (!*name) put(out, reason);
         buf_str(out, "\n");
     }
-    if (!*name && !*reason) return;
+    if (!*name && (*state || !*reason)) return;
     buf_str(out, "reason    ");
     if (*name) put_state(out, name, false, true, colour);
     if (*name && *reason) buf_str(out, ": ");

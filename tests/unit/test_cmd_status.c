@@ -27,18 +27,19 @@ static void serving(void **state)
     (void)state;
     static const char *const LINES[] = {"member    m1, release 4.5.6, moodlectl 0.1.0\n",
                                         "phase     SERVE for 1 h 1 min, ready\n",
-                                        "database  current\n",
+                                        "database  current: it fits\n",
                                         "cron      runs on this member; last run ended with 0, 59.9 s ago\n",
                                         "  fpm       up        pid 12      for 1 min 0 s, started 3 times\n",
                                         NULL};
-    expect("{\"ok\":true,\"member\":\"m1\",\"version\":\"0.1.0\",\"release\":\"4.5.6\",\"phase\":\"SERVE\","
-           "\"phase_ms\":3660000,"
-           "\"ready\":true,\"state\":\"current\",\"reason\":\"\",\"progress\":null,\"cron\":{\"enabled\":"
-           "true,\"holder\":true,"
-           "\"running\":true,\"last_exit\":0,\"last_end_age_ms\":59999},\"children\":[{\"name\":\"fpm\","
-           "\"state\":\"up\",\"pid\":12,"
-           "\"starts\":3,\"since_ms\":60000}]}",
-           false, LINES);
+    expect(
+        "{\"ok\":true,\"member\":\"m1\",\"version\":\"0.1.0\",\"release\":\"4.5.6\",\"phase\":\"SERVE\","
+        "\"phase_ms\":3660000,"
+        "\"ready\":true,\"state\":\"current\",\"reason\":\"it fits\",\"progress\":null,\"cron\":{\"enabled\":"
+        "true,\"holder\":true,"
+        "\"running\":true,\"last_exit\":0,\"last_end_age_ms\":59999},\"children\":[{\"name\":\"fpm\","
+        "\"state\":\"up\",\"pid\":12,"
+        "\"starts\":3,\"since_ms\":60000}]}",
+        false, LINES);
 }
 
 static void held(void **state)
