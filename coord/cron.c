@@ -122,16 +122,23 @@ static bool leave(void *arg)
 
 /* ---- holding ---- */
 
-static int beats_for(cron_t *c, uint64_t ms, err_t *err)
+/* `whole`: run-now does not shorten it (the grace). */
+static int beats_for(cron_t *c, uint64_t ms, bool whole, err_t *err)
 {
-    uint64_t until = clock_ms() + ms;
-    do {
+    uint64_t until = clock_ms() + ms, now;
+    bool hurry = false;
+    int rc;
+    for (;;) {
         if (c->lease.db) db_idle_ok(c->lease.db);
-        if (job_lease_keep(&c->lease, c->run_dir, "", err) < 0) return -1;
-        uint64_t now = clock_ms();
-        if (now >= until || stop() || c->run_now) return 0;
+        rc = job_lease_keep(&c->lease, c->run_dir, "", err);
+        if (whole && c->run_now) hurry = true;
+        if (whole) c->run_now = false;
+        now = clock_ms();
+        if (rc < 0 || now >= until || stop() || c->run_now) break;
         cron_pause(c, until - now < IDLE_MS ? until - now : IDLE_MS);
-    } while (true);
+    }
+    c->run_now = c->run_now || hurry;
+    return rc;
 }
 
 static int take_over(cron_t *c, err_t *err)
@@ -143,13 +150,13 @@ static int take_over(cron_t *c, err_t *err)
     if (left)
         log_notice("the last cron went without a word: waiting %llu ms until nothing of it can run",
                    (unsigned long long)left);
-    c->run_now = false;
-    if (beats_for(c, left, err) < 0) return -1;
+    if (beats_for(c, left, true, err) < 0) return -1;
     if (stop()) return 0;
     uint64_t until = clock_ms() + l->times.evict_total;
     int gone;
-    while ((gone = lease_evict_work(l, err)) == 0 && clock_ms() < until)
-        if (beats_for(c, 200, err) < 0) return -1;
+    while ((gone = lease_evict_work(l, err)) == 0 && clock_ms() < until && !stop())
+        if (beats_for(c, 200, true, err) < 0) return -1;
+    if (gone == 0 && stop()) return 0;
     if (gone <= 0)
         return gone < 0 ? -1 : err_set(err, ERR_OLD_SESSION, "the last cron's session did not end");
     if (cron_adhoc_free(l, err) < 0) return -1; /* reads the unfinished runs, so before they are settled */
@@ -187,7 +194,7 @@ static int run_once(cron_t *c, err_t *err)
     uint64_t took = clock_ms() - began, rest = bad ? 1000ULL << (c->failures < 6 ? c->failures : 6)
                                                : took < TOO_SHORT_MS ? IDLE_MS
                                                                      : 0;
-    return beats_for(c, rest < BACKOFF_MAX_MS ? rest : BACKOFF_MAX_MS, err);
+    return beats_for(c, rest < BACKOFF_MAX_MS ? rest : BACKOFF_MAX_MS, false, err);
 }
 
 static void hand_over(cron_t *c)

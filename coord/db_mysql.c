@@ -191,9 +191,9 @@ int db_mysql_open(db_t *db, const target_db_t *target, const char *app, uint64_t
     MYSQL *my = mysql_init(NULL), *ok = NULL;
     if (!my) return err_set(err, ERR_MEMORY, "MariaDB connector");
     options_set(my, target, app);
-    int status =
-        mysql_real_connect_start(&ok, my, target->host, target->user, secret_bytes(target->password),
-                                 target->name, (unsigned)(target->port ? target->port : 3306), NULL, 0);
+    int status = mysql_real_connect_start(&ok, my, target->host, target->user, secret_bytes(target->password),
+                                          target->name, (unsigned)(target->port ? target->port : 3306), NULL,
+                                          CLIENT_FOUND_ROWS);
     bool late = false;
     while (status) {
         int got = late ? MYSQL_WAIT_TIMEOUT : coroutine_wait(my, status, until_ms);

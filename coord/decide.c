@@ -58,7 +58,7 @@ static decide_out_t attempts(const decide_in_t *in, decide_verdict_t v, const ch
         if (h->interrupted >= DECIDE_INTERRUPTED_MAX)
             return out(DECIDE_HOLD, ERR_BLOCKED, "it was interrupted too often");
         if (h->backoff_ms > 0)
-            return out(DECIDE_WAIT, ERR_LOCK_BUSY, "the last attempt failed; a pause before the next one");
+            return out(DECIDE_WAIT, ERR_JOB_FAILED, "the last attempt failed; a pause before the next one");
     }
     return out(v, ERR_NONE, why);
 }

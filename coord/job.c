@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ARGS_MAX = 24, ASK_MS = 1000 };
+enum { ARGS_MAX = 24, ASK_MS = 2000 };
 
 typedef struct job {
     const job_spec_t *spec;

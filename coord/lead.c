@@ -154,6 +154,7 @@ static replica_event_t step_satisfied(lead_t *m)
 {
     lease_close(&m->lease);
     m->served = true;
+    m->failed_ms = 0;
     m->forced = false;
     lead_tell(m, "current", ERR_NONE, "%s", m->out.why);
     lead_pause(m, jitter(m->conf.watch_ms));
@@ -200,10 +201,16 @@ static replica_event_t step_waiting(lead_t *m)
 
 /* ---- CLAIMED, GRACE, RECHECK, LEADING, STOPPED ---- */
 
+/* The session is given up first: nobody waits for a member that pauses. */
 static replica_event_t failed(lead_t *m, const err_t *err)
 {
     log_err(err->id == ERR_LOCK_LOST ? LOG_ERROR_ : LOG_WARN_, err);
+    lead_cron_give(m);
     lease_close(&m->lease);
+    lead_tell(m, "waiting", err->id, "%s", err->msg);
+    m->failed_ms = m->failed_ms ? m->failed_ms * 2 : BACKOFF_FIRST_MS;
+    if (m->failed_ms > BACKOFF_MAX_MS) m->failed_ms = BACKOFF_MAX_MS;
+    lead_pause(m, jitter(m->failed_ms));
     return REPLICA_EV_FAILED;
 }
 

@@ -21,6 +21,7 @@ typedef struct lead {
     bool forced, served, redis_ok;
     char probed[129];    /* identity of the server whose sessions were found private */
     uint64_t backoff_ms; /* of connecting */
+    uint64_t failed_ms;  /* pause after a failure under the lock; grows until all is well */
     char told[700];      /* last state event, so that only changes are told */
     uint64_t told_ms;
     bool outage_logged; /* the database went away while serving: said once */

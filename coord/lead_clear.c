@@ -128,19 +128,20 @@ int lead_drop_tables(lead_t *m, err_t *err)
 /* Moodle's own way to end all crons after their current task (lib/classes/task/manager.php, clear_static_caches). */
 static int cron_ask_end(lead_t *m, err_t *err)
 {
-    static const char *const upd[] = {
-        [DB_PGSQL] = "UPDATE {mdl}config SET value = floor(extract(epoch FROM "
-                     "clock_timestamp()))::bigint::text WHERE name = 'scheduledtaskreset'",
-        [DB_MYSQL] = "UPDATE {mdl}config SET value = UNIX_TIMESTAMP() WHERE name = 'scheduledtaskreset'",
-    };
+    static const char *const now[] = {[DB_PGSQL] =
+                                          "floor(extract(epoch FROM clock_timestamp()))::bigint::text",
+                                      [DB_MYSQL] = "UNIX_TIMESTAMP()"};
+    char upd[256], ins[256];
     cleanup_rows db_rows_t r = {0};
     db_t *db = lease_fenced_open(&m->lease, &m->target.db, err);
     if (!db) return -1;
     uint64_t limit = m->lease.times.statement;
-    int rc = db_query(db, limit, upd[db_family(db)], DB_NONE, &r, err);
-    if (rc == 0 && r.affected == 0)
-        rc = db_query(db, limit, "INSERT INTO {mdl}config (name, value) VALUES ('scheduledtaskreset', '1')",
-                      DB_NONE, NULL, NULL);
+    const char *value = now[db_family(db)];
+    snprintf(upd, sizeof upd, "UPDATE {mdl}config SET value = %s WHERE name = 'scheduledtaskreset'", value);
+    snprintf(ins, sizeof ins, "INSERT INTO {mdl}config (name, value) VALUES ('scheduledtaskreset', %s)",
+             value);
+    int rc = db_query(db, limit, upd, DB_NONE, &r, err);
+    if (rc == 0 && r.affected == 0) rc = db_query(db, limit, ins, DB_NONE, NULL, err);
     db_close(&db);
     return rc;
 }
@@ -175,7 +176,7 @@ int lead_cron_take(lead_t *m, err_t *err)
     if (lead_beats_for(m, lease_grace_left(c, clock_ms()), err) < 0) return -1;
     uint64_t until = clock_ms() + c->times.evict_total;
     int gone;
-    while ((gone = lease_evict_work(c, err)) == 0 && clock_ms() < until)
+    while ((gone = lease_evict_work(c, err)) == 0 && clock_ms() < until && !role_stop_requested())
         if (lead_beats_for(m, 200, err) < 0) return -1;
     if (gone < 0) return err_wrap(err, "ending cron's session");
     if (gone == 0) return err_set(err, ERR_OLD_SESSION, "cron's session did not end");

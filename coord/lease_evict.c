@@ -69,15 +69,26 @@ int lease_settle(lease_t *l, int64_t backoff_ms, err_t *err)
     return 0;
 }
 
+/* The last script's session may need a moment to go after its process ended. Shorter than a heartbeat: nobody beats here. */
+static int work_lock_take(const lease_t *l, db_t *db, err_t *err)
+{
+    uint64_t until = clock_ms() + l->times.heartbeat / 2;
+    for (;;) {
+        cleanup_rows db_rows_t got = {0};
+        if (lease_sql_run(l, db, l->times.statement, LEASE_SQL[db_family(db)].try_work, NULL, &got, err) < 0)
+            return err_wrap(err, "the work lock");
+        if (db_cell_true(&got, 0, 0)) return 0;
+        if (clock_ms() >= until)
+            return err_set(err, ERR_OLD_SESSION, "the work lock is held by another session");
+        clock_sleep_ms(20);
+    }
+}
+
 static int fence_pass(const lease_t *l, db_t *db, err_t *err)
 {
-    cleanup_rows db_rows_t got = {0}, epoch = {0};
-    const lease_sql_t *q = &LEASE_SQL[db_family(db)];
-    if (lease_sql_run(l, db, l->times.statement, q->try_work, NULL, &got, err) < 0)
-        return err_wrap(err, "the work lock");
-    if (!db_cell_true(&got, 0, 0))
-        return err_set(err, ERR_OLD_SESSION, "the work lock is held by another session");
-    if (lease_sql_run(l, db, l->times.statement, q->epoch, NULL, &epoch, err) < 0)
+    cleanup_rows db_rows_t epoch = {0};
+    if (work_lock_take(l, db, err) < 0) return -1;
+    if (lease_sql_run(l, db, l->times.statement, LEASE_SQL[db_family(db)].epoch, NULL, &epoch, err) < 0)
         return err_wrap(err, "reading the epoch");
     if (db_cell_int(&epoch, 0, 0, -1) != l->epoch)
         return err_set(err, ERR_LOCK_LOST, "the epoch is not ours any more");

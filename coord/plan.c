@@ -35,21 +35,12 @@ static int failed(const err_t *err, bool json)
 
 /* ---- plan ---- */
 
-static int plan_status(const decide_out_t *d, int moodle)
+static int plan_status(const decide_out_t *d, bool pending, int moodle)
 {
-    switch (d->verdict) {
-    case DECIDE_CURRENT:
-    case DECIDE_FINISH:
-        return EXIT_OK;
-    case DECIDE_HOLD:
-        if (d->id == ERR_UPGRADE_MANUAL || d->id == ERR_BLOCKED) break;
+    if (d->verdict == DECIDE_CURRENT || d->verdict == DECIDE_FINISH) return EXIT_OK;
+    if (d->verdict == DECIDE_HOLD && d->id != ERR_UPGRADE_MANUAL && d->id != ERR_BLOCKED)
         return err_status(d->id);
-    case DECIDE_WAIT:
-        if (d->id == ERR_LOCK_BUSY) break;
-        return EXIT_TEMPFAIL;
-    default:
-        break;
-    }
+    if (d->verdict == DECIDE_WAIT && !pending) return EXIT_TEMPFAIL;
     return moodle == EXIT_PENDING_NO_OUTAGE ? EXIT_PENDING_NO_OUTAGE : EXIT_PENDING_OUTAGE;
 }
 
@@ -61,7 +52,7 @@ static bool upgrade_pending(const look_t *k)
             (s->version == k->in.code_version && strcmp(s->hash, k->conf.code_hash) != 0));
 }
 
-static void plan_text(const look_t *k, const decide_out_t *d, int status, int moodle)
+static void plan_text(const look_t *k, const decide_out_t *d, int moodle)
 {
     const schema_t *s = &k->in.schema;
     printf("database: %s%s%s\n",
@@ -80,7 +71,6 @@ static void plan_text(const look_t *k, const decide_out_t *d, int status, int mo
         printf("outage:   needed, says Moodle\n");
     else
         printf("outage:   assumed; Moodle did not say (exit status %d)\n", moodle);
-    (void)status;
 }
 
 int coord_plan_main(int argc, char **argv)
@@ -94,7 +84,8 @@ int coord_plan_main(int argc, char **argv)
         return failed(&err, json);
     }
     decide_out_t d = decide(&k.in);
-    int moodle = upgrade_pending(&k) ? look_ask_moodle(&k, dir) : 0, status = plan_status(&d, moodle);
+    int moodle = upgrade_pending(&k) ? look_ask_moodle(&k, dir) : 0,
+        status = plan_status(&d, upgrade_pending(&k), moodle);
     if (json)
         print_json(json_pack("{s:b,s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:b,s:s*,s:i}", "ok", 1, "from",
                              k.in.schema.version_text, "from_release", k.in.schema.release, "to",
@@ -106,7 +97,7 @@ int coord_plan_main(int argc, char **argv)
                                                                 : "needed",
                              "status", status));
     else
-        plan_text(&k, &d, status, moodle);
+        plan_text(&k, &d, moodle);
     look_close(&k);
     return status;
 }

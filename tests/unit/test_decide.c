@@ -31,7 +31,7 @@ static const row_t ROWS[] = {
     {"empty, no settings", E, 0, "", "", RUN_NONE, "x", DECIDE_HOLD, ERR_INSTALL_SETTINGS},
     {"empty, never, another installs", E, 0, "", "install", RUN_RUNNING, "na", DECIDE_WAIT, ERR_LOCK_BUSY},
     {"empty after a failure", E, 0, "", "install", RUN_FAILED, "1", DECIDE_INSTALL, ERR_NONE},
-    {"empty in the pause", E, 0, "", "install", RUN_FAILED, "1w", DECIDE_WAIT, ERR_LOCK_BUSY},
+    {"empty in the pause", E, 0, "", "install", RUN_FAILED, "1w", DECIDE_WAIT, ERR_JOB_FAILED},
     {"empty in the pause, told to", E, 0, "", "install", RUN_FAILED, "1wf", DECIDE_INSTALL, ERR_NONE},
     {"empty, used up", E, 0, "", "install", RUN_FAILED, "2", DECIDE_HOLD, ERR_BLOCKED},
     {"empty, interrupted too often", E, 0, "", "install", RUN_INTERRUPTED, "6", DECIDE_HOLD, ERR_BLOCKED},
