@@ -85,12 +85,13 @@ static int option_unknown(const cli_cmd_t *cmd, const char *word, err_t *err)
 static int option_take(const cli_cmd_t *cmd, int argc, char *const *argv, int *at, cli_args_t *args,
                        err_t *err)
 {
-    const char *word = argv[*at], *eq = strchr(word, '=');
+    static char given[] = "";
+    char *word = argv[*at], *eq = strchr(word, '=');
     int i = option_find(cmd, word, eq ? (size_t)(eq - word) : strlen(word));
     if (i < 0) return option_unknown(cmd, word, err);
     if (!cmd->opts[i].arg) {
         if (eq) return err_set(err, ERR_USAGE, "%s takes no value", cmd->opts[i].name);
-        args->opt[i] = "";
+        args->opt[i] = given;
         return 0;
     }
     if (!eq && *at + 1 >= argc)

@@ -68,8 +68,7 @@ int cmd_maintenance_on(const cli_args_t *args)
 {
     cmd_audit(args->settings, "maintenance on");
     if (!args->opt[0]) return become_cluster_role(args, WORDS(w_maintenance, w_on));
-    cleanup_free char *message = strdup(args->opt[0]);
-    return become_cluster_role(args, WORDS(w_maintenance, w_on, w_message, message));
+    return become_cluster_role(args, WORDS(w_maintenance, w_on, w_message, args->opt[0]));
 }
 
 int cmd_maintenance_off(const cli_args_t *args)
@@ -101,10 +100,7 @@ int cmd_render(const cli_args_t *args)
         return cli_usage("render takes one of --diff, --check and --out", "See \"moodlectl help render\".");
     if (args->opt[DIFF]) return become_role(WORDS(w_prepare, w_diff));
     if (args->opt[CHECK]) return become_role(WORDS(w_prepare, w_diff, w_quiet));
-    if (args->opt[OUT]) {
-        cleanup_free char *dir = strdup(args->opt[OUT]);
-        return become_role(WORDS(w_prepare, w_out, dir));
-    }
+    if (args->opt[OUT]) return become_role(WORDS(w_prepare, w_out, args->opt[OUT]));
     cmd_audit(args->settings, "render");
     return become_role(WORDS(w_prepare));
 }
