@@ -24,9 +24,8 @@ typedef struct {
 } cli_opt_t;
 
 typedef struct {
-    const char
-        *opt[CLI_OPTS]; /* by position in the command's table: NULL not given, "" a flag, else the value */
-    char *const *words; /* what is no option; NULL after the last */
+    char *opt[CLI_OPTS]; /* by position in the table: NULL not given, "" a flag, else the value */
+    char *const *words;  /* what is no option; NULL after the last */
     int count;
     const settings_t *settings;
     bool colour; /* standard output is a terminal that wants colour */
