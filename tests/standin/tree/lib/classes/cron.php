@@ -209,9 +209,12 @@ namespace core\task {
             self::$running = null;
         }
 
-        /** A second signal ends the process inside a task: the row is given back. */
+        /** A second signal ends the process inside a task: the row is given back, and the status is 1, not 143. */
         public static function fail_running_task(): void {
-            self::$running && self::failed(self::$running);
+            if (self::$running) {
+                self::failed(self::$running);
+                exit(1);
+            }
         }
     }
 }

@@ -1,0 +1,2 @@
+<?php
+$string['pluginname'] = 'Task of the stand-in check';
