@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Do the checks find anything at all? Each gets a copy of the project with one thing wrong, and must say so.
+# A test of the checks: do they find anything at all? Each gets a copy of the project with one thing wrong, and must say so.
 . "$(dirname "$0")/lib.sh"
 copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
@@ -12,7 +12,9 @@ printf '# A project\n' >"$copy/tree/README.md"
 git -C "$copy/tree" init -q
 
 # plant CHECK WORD FILE LINE: with LINE at the end of FILE, CHECK must fail and name WORD
+PLANTED=0
 plant() {
+    PLANTED=$((PLANTED + 1))
     local check=$1 word=$2 file=$3 line=$4 out
     cp "$copy/tree/$file" "$copy/kept"
     printf '%s\n' "$line" >>"$copy/tree/$file"
@@ -45,4 +47,5 @@ plant project 'workplace' README.md 'See COM''MON.md.'
 plant project 'does not exist' README.md 'Set `MOODLECTL_FROB''NICATE`.'
 plant project 'does not exist' README.md 'See E-FROB.'
 plant project 'does not exist' README.md 'See `base/frob.c`.'
+[ "$FOUND" -gt 0 ] || echo "$PLANTED passed, 0 failed"
 finish
