@@ -26,7 +26,7 @@ HELP = """  status      what each member does        load        30 seconds of r
 class Demo:
     def __init__(self, args):
         self.args, self.began, self.numbers = args, time.monotonic(), range(1, args.members + 1)
-        self.seen, self.cron, self.up, self.offsets, self.release, self.step = {}, None, None, {}, "base", None
+        self.seen, self.up, self.offsets, self.release, self.step, self.killed = {}, [], {}, "base", None, set()
 
     def say(self, text):
         print(f"[{time.monotonic() - self.began:6.1f} s] {text}", flush=True)
@@ -63,6 +63,7 @@ class Demo:
         if not self.code.real:
             self.site.standin(slow_ms=250)  # an install that can be watched
         self.site.front(self.numbers)
+        self.site.wait_up([])  # HAProxy believes in a server until it has looked
         self.say(f"HAProxy on {self.site.url}, before {len(self.numbers)} members")
 
     def start_all(self):
@@ -102,7 +103,7 @@ class Demo:
             health = m.health()
             more = f" ({health.get('id')}: {health.get('reason')})"
         if phase == "ENDED":
-            more = f" with status {m.process.returncode}"
+            more = f" with status {m.process.returncode}" if m not in self.killed else ": killed"
         self.say(f"{m.name} {words[phase]}{more}")
 
     def watch_log(self):
@@ -113,6 +114,8 @@ class Demo:
                     self.say(f"{m.name} runs cron for the cluster")
                 elif o["msg"].startswith("leading"):
                     self.say(f"{m.name} is elected: {o['msg'].partition(': ')[2]}")
+                elif o.get("id") == "E-LOCK-BUSY":
+                    self.say(f"{m.name} waits: {o['msg'].partition(': ')[2]}")
                 elif o.get("id"):
                     self.say(f"{m.name}: {o['id']} {o['msg'].partition(': ')[2]}")
             self.offsets[(m.name, m.starts)] = len(log)
@@ -126,8 +129,9 @@ class Demo:
             p = leading.status().get("progress")
         except (Failure, ValueError, OSError, IndexError):
             return
-        if p and p.get("total") and (p["phase"], p["done"] * 8 // p["total"]) != self.step:
-            self.step = (p["phase"], p["done"] * 8 // p["total"])
+        step = p and p.get("total") and (p["phase"], p["done"] * 8 // p["total"])
+        if step and (not self.step or step[0] != self.step[0] or step[1] > self.step[1]):
+            self.step = step
             self.say(f"  {p['phase']}: {p['done']} of {p['total']}, {p['detail']} (as the holding page shows it)")
 
     def until(self, what, ready, seconds):
@@ -179,6 +183,7 @@ class Demo:
         m = self.pick(words)
         if m and m.alive():
             self.say(f"kill -9 of {m.name}")
+            self.killed.add(m)
             m.kill9()
 
     def do_stop(self, words):
@@ -190,7 +195,8 @@ class Demo:
     def do_start(self, words):
         m = self.pick(words)
         if m and not m.alive():
-            m.start()
+            self.killed.discard(m)
+            m.start(release=self.release)
             self.write_state()
 
     def do_upgrade(self, _):
@@ -264,7 +270,7 @@ class Demo:
                 results.append((what, "ok: " + show()))
             except (Failure, OSError, subprocess.SubprocessError) as e:
                 results.append((what, f"FAILED: {e}"))
-                self.say(results[-1][1])
+            self.say(results[-1][1])
         failed = sum(1 for _, r in results if r.startswith("FAILED"))
         print("\nSummary\n" + "\n".join(f"  {what}: {r.splitlines()[0]}" for what, r in results))
         print(f"{len(results) - failed} passed, {failed} failed, 0 skipped", flush=True)
@@ -281,7 +287,7 @@ class Demo:
         self.need(admins == "1", f"{admins} administrators")
         pages = [m.get("/login/index.php").status for m in self.members]
         self.need(pages == [200] * len(pages), f"login pages: {pages}")
-        return f"by {runs[0].split('|')[1].split('/')[0]}; one administrator; {len(pages)} login pages"
+        return f"by {runs[0].split('|')[1].split('#')[0]}; one administrator; {len(pages)} login pages"
 
     def show_redis(self):
         browser = Browser(self.site.block.address(1), self.site.front_port)
@@ -326,7 +332,7 @@ class Demo:
         self.do_upgrade([])
         runs = self.site.sql("SELECT action, holder, result FROM sup_run WHERE purpose = 'deploy' AND action = 'upgrade'").split("\n")
         self.need(len(runs) == 1 and runs[0].endswith("|ok"), f"the database remembers {runs}")
-        return f"by {runs[0].split('|')[1].split('/')[0]}, to {self.site.config('version')}; the old member stopped serving by itself"
+        return f"by {runs[0].split('|')[1].split('#')[0]}, to {self.site.config('version')}; the old member stopped serving by itself"
 
     # ---- the whole -------------------------------------------------------------------------------------------------
 

@@ -63,8 +63,10 @@ def contradictory_settings(t):
         f.write("from-the-file\n")
     m = t.site(MOODLE_DATABASE_PASSWORD_FILE=path).member(1)
     ends_with(m, CONFIG, "E-SET-CONFLICT", words=("MOODLE_DATABASE_PASSWORD", "MOODLE_DATABASE_PASSWORD_FILE"))
-    m = t.site(redis=None, MOODLE_REDIS_USER="app").member(1)
-    ends_with(m, CONFIG, "E-SET-CONFLICT", words=("MOODLE_REDIS_USER",))
+    m = t.site(MOODLE_SSLPROXY="true").member(1)
+    ends_with(m, CONFIG, "E-SET-CONFLICT", words=("MOODLE_SSLPROXY", "MOODLE_URL"))
+    m = t.site(redis=None, MOODLE_REDIS_HOST="127.0.0.1", MOODLE_REDIS_USER="app").member(1)
+    ends_with(m, CONFIG, "E-SET-MISSING", words=("MOODLE_REDIS_USER", "MOODLE_REDIS_PASSWORD"))
 
 
 @test(dbs=("pgsql",))
@@ -259,7 +261,8 @@ def install_without_an_administrator(t):
 @test(seconds=60)
 def half_an_installation_of_somebody_else(t):
     site = t.site()
-    for name in ("config", "course", "user"):
+    site.sql("CREATE TABLE mdl_config (id int, name varchar(255), value text)", admin=False)
+    for name in ("course", "user"):
         site.sql(f"CREATE TABLE mdl_{name} (id int)", admin=False)
     m, = site.start((1,))
     m.wait_phase("HOLD", 40)

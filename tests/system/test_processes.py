@@ -309,7 +309,8 @@ def what_nginx_must_not_serve(t):
     for path in ("/config.php", "/admin/cli/install_database.php", "/lib/db/install.xml", "/.git/config", "/version.php", "/vendor/autoload.php",
                  "/composer.json", "/-/../../etc/passwd"):
         r = m.get(path)
-        check(r.status in (403, 404, 400) or (path == "/config.php" and r.text == ""), f"{path}: {r.status} {r.text[:120]}")
+        # a PHP file of the code may be executed: Moodle's own guard ends it without a word
+        check(r.status in (400, 403, 404) or (path in ("/config.php", "/version.php") and r.text == ""), f"{path}: {r.status} {r.text[:120]}")
     text = m.raw_log()
     check(ADMIN_PASSWORD not in text, "a password in the log")
     m.get("/-/ready")

@@ -105,9 +105,14 @@ class Member:
     def init_pid(self):
         """Process 1 of the member, by the number that it has outside."""
         if not self._pid:
-            with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as f:
-                self._pid = int(f.read().split()[0])
+            self._pid = wait_for(f"{self.name} has a process 1", self._first_child, 5, pause=0.005)
         return self._pid
+
+    def _first_child(self):
+        if not self.alive():
+            raise Died(f"{self.name} ended with {self.process.returncode}")
+        with open(f"/proc/{self.process.pid}/task/{self.process.pid}/children") as f:
+            return int(f.read().split()[0])
 
     @property
     def pid(self):
@@ -147,7 +152,7 @@ class Member:
         """Ends it politely if it can be; for the end of a test."""
         if not self.alive():
             return
-        with contextlib.suppress(OSError, IndexError):
+        with contextlib.suppress(OSError, Failure):
             self.thaw()
             send(self.init_pid, signal.SIGKILL)
         try:
@@ -170,7 +175,7 @@ class Member:
         try:
             with open(self.inside(f"/run/moodlectl/www/{what}.json")) as f:
                 return json.load(f)
-        except (OSError, ValueError, IndexError):
+        except (OSError, ValueError, Failure):
             return {}
 
     def phase(self):
