@@ -223,31 +223,39 @@ static int hold(cron_t *c, err_t *err)
     return 0;
 }
 
+/* In a fresh session. -1: `err`. */
+static int contend_open(cron_t *c, err_t *err)
+{
+    lease_t *l = &c->lease;
+    lease_row_t row;
+    bool got = false;
+    const char *why = obstacle(c, err);
+    if (err->id) return -1;
+    say(c, why ? why : "");
+    if (why) return 0;
+    if (lease_row_read(l->db, l->times.statement, l->prefix, PURPOSE_CRON, &row, err) < 0) return -1;
+    if (lease_evict_lead(l, &row, err) < 0 || lease_try(l, &got, err) < 0) return -1;
+    if (!got) {
+        c->soon = !row.exists || strcmp(row.phase, "released") == 0;
+        return 0;
+    }
+    int rc = hold(c, err);
+    tell(c, false, false);
+    return rc;
+}
+
 static void contend(cron_t *c)
 {
     err_t err = {0};
-    bool got = false;
-    lease_t *l = &c->lease;
     c->soon = false;
-    int rc = settings_read(c, &err);
-    if (rc == 0) rc = lease_open(l, &c->target.db, &err);
-    const char *why = rc == 0 ? obstacle(c, &err) : NULL;
-    if (rc == 0 && !err.id) {
-        say(c, why ? why : "");
-        lease_row_t row;
-        if (!why) rc = lease_row_read(l->db, l->times.statement, l->prefix, PURPOSE_CRON, &row, &err);
-        if (rc == 0 && !why) rc = lease_evict_lead(l, &row, &err);
-        if (rc == 0 && !why) rc = lease_try(l, &got, &err);
-        if (rc == 0 && !why && !got) c->soon = !row.exists || strcmp(row.phase, "released") == 0;
-        if (rc == 0 && got) rc = hold(c, &err);
-        if (got) tell(c, false, false);
-    }
-    if (err.id) {
-        if (strcmp(c->said, err.msg) != 0) log_err(LOG_WARN_, &err);
+    if ((settings_read(c, &err) < 0 || lease_open(&c->lease, &c->target.db, &err) < 0 ||
+         contend_open(c, &err) < 0) &&
+        strcmp(c->said, err.msg) != 0) {
+        log_err(LOG_WARN_, &err);
         snprintf(c->said, sizeof c->said, "%.150s", err.msg);
     }
-    lease_close(l);
-    l->epoch = 0;
+    lease_close(&c->lease);
+    c->lease.epoch = 0;
 }
 
 int coord_cron_main(int argc, char **argv)

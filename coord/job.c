@@ -27,6 +27,7 @@ typedef struct job {
     uint64_t stop_ms, asked_ms; /* when a stop was first seen; when `leave` was last asked */
     int terms, stops;           /* SIGTERMs sent, stop requests seen */
     bool lost, ended;
+    unsigned relocks; /* of the lease, when the script began */
     job_result_t *result;
 } job_t;
 
@@ -113,10 +114,9 @@ static void stop_look(job_t *j)
     uint64_t now = clock_ms();
     int stops = role_stop_requested();
     if (stops && !j->stop_ms) j->stop_ms = now;
-    if (j->stop_ms && j->terms == 0 && (stops > 1 || now >= j->stop_ms + s->stop_patience_ms))
-        term_send(j);
-    else if (stops > j->stops && j->stops > 0 && j->terms == 1 && s->second_term)
-        term_send(j);
+    bool first = j->stop_ms && j->terms == 0 && (stops > 1 || now >= j->stop_ms + s->stop_patience_ms);
+    bool second = s->second_term && j->terms == 1 && j->stops > 0 && stops > j->stops;
+    if (first || second) term_send(j);
     j->stops = stops;
     if (!s->leave || j->terms || now < j->asked_ms + ASK_MS) return;
     j->asked_ms = now;
@@ -268,6 +268,7 @@ static int job_start(job_t *j, err_t *err)
     j->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (j->epoll < 0) return err_sys(err, ERR_OS, "epoll");
     if (spawn_with_env(j, err) < 0) return -1;
+    j->relocks = l->relocks;
     l->published = j->keeper.deadline;
     atomic_store(l->published, l->deadline_ms);
     watch(j, j->keeper.out);
@@ -282,6 +283,8 @@ static int job_finish(job_t *j, err_t *err)
     j->spec->lease->published = NULL;
     job_result_t *res = j->result;
     snprintf(res->last, sizeof res->last, "%s", j->err_lines.last[0] ? j->err_lines.last : j->out.last);
+    lease_t *l = j->spec->lease;
+    res->disturbed = l->relocks != j->relocks || !l->db || !db_idle_ok(l->db);
     res->end = WIFEXITED(r.status) ? JOB_EXITED : JOB_SIGNALED;
     res->code = WIFEXITED(r.status) ? WEXITSTATUS(r.status) : WTERMSIG(r.status);
     if (r.why == KEEPER_DEADLINE || j->lost) {

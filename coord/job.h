@@ -36,6 +36,7 @@ typedef struct job_result {
     job_end_t end;
     int code;       /* exit status, or signal number */
     bool stopped;   /* we asked it to end */
+    bool disturbed; /* the database ended the lease's session meanwhile: it may have ended the script's too */
     char last[200]; /* last line that was not blank */
 } job_result_t;
 

@@ -27,6 +27,16 @@ static void tell_progress(job_progress_t *p)
     role_progress(p->phase, p->detail, p->done, p->total, p->by, now - p->started_ms);
 }
 
+/* What cron.php says once a second while it waits for tasks (lib/classes/cron.php): three lines, all night. */
+static bool is_idle_talk(const char *src, const char *line)
+{
+    static const char *const talk[] = {"Ran 0 adhoc tasks found at ", "Cron run completed correctly",
+                                       "Cron completed at "};
+    for (size_t i = 0; strcmp(src, "cron") == 0 && i < sizeof talk / sizeof *talk; i++)
+        if (strncmp(line, talk[i], strlen(talk[i])) == 0) return true;
+    return false;
+}
+
 static void line_done(job_lines_t *l)
 {
     const char *s = buf_cstr(&l->part);
@@ -34,7 +44,7 @@ static void line_done(job_lines_t *l)
     while (n && (s[n - 1] == '\r' || s[n - 1] == ' ')) n--;
     if (n) {
         snprintf(l->last, sizeof l->last, "%.*s", (int)(n < sizeof l->last ? n : sizeof l->last - 1), s);
-        if (!l->quiet) role_line(l->src, l->level, s, n);
+        if (!l->quiet) role_line(l->src, is_idle_talk(l->src, l->last) ? "debug" : l->level, s, n);
         if (l->progress && job_progress_step(l->progress, l->last)) tell_progress(l->progress);
     }
     buf_clear(&l->part);

@@ -45,8 +45,11 @@ static int script(work_t *w, const char *src, const char *const *args, const cha
         .quiet = !progress,
     };
     if (job_run(&spec, &w->result, err) < 0) return -1;
-    w->interrupted = w->result.stopped || w->result.end == JOB_SIGNALED || w->result.code == FENCE_REFUSED;
-    return 0;
+    bool failed = w->result.end == JOB_EXITED && w->result.code != 0;
+    w->interrupted = w->result.stopped || w->result.end == JOB_SIGNALED || w->result.code == FENCE_REFUSED ||
+                     (failed && w->result.disturbed);
+    /* whatever ended the script may have ended our session too: what follows needs it */
+    return job_lease_keep(&m->lease, m->run_dir, "", err);
 }
 
 static bool ended_well(const work_t *w) { return w->result.end == JOB_EXITED && w->result.code == 0; }

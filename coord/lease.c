@@ -323,6 +323,7 @@ int lease_relock(lease_t *l, const target_db_t *target, err_t *err)
     bool got = false;
     if (lease_open(l, target, err) < 0 || lease_try(l, &got, err) < 0) return -1;
     if (!got) return err_set(err, ERR_LOCK_LOST, "another session has the lock");
+    l->relocks++;
     return lease_beat(l, "", err); /* proves epoch and holder */
 }
 

@@ -41,6 +41,7 @@ typedef struct lease {
     int64_t epoch; /* ours, while leading; else 0 */
     uint64_t claimed_ms, deadline_ms,
         beat_ms;                 /* CLOCK_BOOTTIME; beat: send time of the last good heartbeat */
+    unsigned relocks;            /* how often the lock was taken again in a new session */
     lease_row_t prev;            /* the row as the claim found it */
     _Atomic uint64_t *published; /* where the keeper reads the deadline; NULL: nobody works */
 } lease_t;

@@ -36,7 +36,8 @@ static int args_read(int argc, char **argv, maint_args_t *a)
         else
             return -1;
     }
-    return strcmp(a->verb, "on") && strcmp(a->verb, "off") && strcmp(a->verb, "status") ? -1 : 0;
+    bool known = strcmp(a->verb, "on") == 0 || strcmp(a->verb, "off") == 0 || strcmp(a->verb, "status") == 0;
+    return known ? 0 : -1;
 }
 
 static void say(const maint_args_t *a, const flag_t *f, bool changed, const char *sentence)

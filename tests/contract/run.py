@@ -8,13 +8,15 @@ stand-in Moodle; MOODLE_SRC and MOODLE_OLD name real trees for the test `real_up
 import argparse
 import inspect
 import os
+import shutil
 import signal
+import socket
 import sys
 import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from rig import Failure, Redis, RunFolder, Site, database, run, wait_for  # noqa: E402
+from rig import Failure, Redis, RunFolder, Server, Site, database, free_port, run, user_or, wait_for  # noqa: E402
 
 TESTS = []
 
@@ -465,6 +467,45 @@ def silent_database(site, env):
         site.server.thaw()
     site.standin()
     lead.wait_state("current", 60)
+
+
+class PgBouncer(Server):
+    user = user_or("postgres")
+
+    def __init__(self, folder, name, server, mode):
+        super().__init__(folder, name)
+        self.port = free_port()
+        users = os.path.join(self.home, "users")
+        with open(users, "w") as f:
+            f.write('"moodle" "%s"\n' % server.password.replace('"', '""'))
+        with open(os.path.join(self.home, "ini"), "w") as f:
+            f.write(f"[databases]\n* = host={server.host} port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\n"
+                    f"unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {users}\npool_mode = {mode}\nignore_startup_parameters = options\ndefault_pool_size = 20\n")
+        for name in ("users", "ini"):
+            os.chmod(os.path.join(self.home, name), 0o644)
+
+    def command(self):
+        return ["pgbouncer", os.path.join(self.home, "ini")]
+
+    def ready(self):
+        with socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+
+
+@test
+def poolers(site, env):
+    """A transaction pooler is refused, however quiet it is; one with private sessions is allowed with a warning."""
+    if site.server.kind != "pgsql" or not shutil.which("pgbouncer"):
+        return "only with PostgreSQL and pgbouncer"
+    shared = PgBouncer(env.folder, f"bouncer-t-{site.name}", site.server, "transaction").start()
+    private = PgBouncer(env.folder, f"bouncer-s-{site.name}", site.server, "session").start()
+    refused = site.member("shared", db_port=shared.port).start()
+    refused.wait_state("waiting", 15, "E-DB-POOLER")
+    check(site.server.tables(site.name) == 0, "it worked through a pooler")
+    allowed = site.member("private", db_port=private.port).start()
+    allowed.wait_state("current", 40)
+    check(any(e.get("id") == "E-DB-POOLER" and e["level"] == "warn" for e in allowed.events() if e["event"] == "log"), "no warning")
+    return None
 
 
 @test
