@@ -281,11 +281,11 @@ def machine():
     return f'{cpu}, {os.cpu_count()} CPUs, {mem} GiB, Linux {platform.release()}, {distro}'
 
 
-def document(contestants, results, runs, namespaced):
+def document(contestants, results, runs, namespaced, load):
     lines = ['# Measurements', '',
              'Written by `bench/run.py --write`. Medians, with (least-most), of one run in which the contestants took turns in random order;',
              'compare within the table, not across machines.', '',
-             f'* Machine: {machine()}', f'* Starts of each contestant: {runs} with one service, {runs} with two',
+             f'* Machine: {machine()}; load average {load[0]:.1f} before, {os.getloadavg()[0]:.1f} after', f'* Starts of each contestant: {runs} with one service, {runs} with two',
              f'* {"Each contestant was PID 1 of a PID namespace of its own" if namespaced else "Not root: the contestants were ordinary processes"}',
              '', table(contestants, results), '', '| Contestant | Version | What it is here |', '|---|---|---|']
     lines += [f'| {c.name} | {c.version()} | {c.what} |' for c in contestants]
@@ -315,6 +315,9 @@ def main():
     if missing:
         print(f'not installed, left out: {", ".join(sorted(missing))}', file=sys.stderr)
     results = {c.name: [] for c in contestants}
+    load = os.getloadavg()
+    if load[0] > os.cpu_count():
+        print(f'this machine is busy (load average {load[0]:.1f}): figures will be too high', file=sys.stderr)
     with tempfile.TemporaryDirectory(prefix='moodlectl-bench-') as parent:
         os.chmod(parent, 0o755)
         tools = pathlib.Path(parent) / 'tools'
@@ -325,7 +328,7 @@ def main():
                 results[c.name].append(measure(c, tools, parent, namespaced))
             print(f'\r{n + 1} of {runs}', end='', file=sys.stderr, flush=True)
         print(file=sys.stderr)
-    text = document(contestants, results, runs, namespaced)
+    text = document(contestants, results, runs, namespaced, load)
     print(text)
     if args.write:
         (ROOT / 'docs/benchmarks.md').write_text(text)
