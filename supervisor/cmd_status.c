@@ -116,9 +116,10 @@ static void put_children(buf_t *out, const json_t *list, bool colour)
     json_array_foreach((json_t *)list, i, c)
     {
         const char *state = text_of(c, "state");
-        cleanup_buf buf_t word = BUF_INIT;
+        cleanup_buf buf_t word = BUF_INIT, name = BUF_INIT;
         buf_printf(&word, "%-9s", state);
-        buf_printf(out, "  %-9s ", text_of(c, "name"));
+        put(&name, text_of(c, "name"));
+        buf_printf(out, "  %-9s ", buf_cstr(&name));
         put_state(out, buf_cstr(&word), strcmp(state, "up") == 0 || strcmp(state, "done") == 0,
                   strcmp(state, "failed") == 0, colour);
         if (number_of(c, "pid") > 0)

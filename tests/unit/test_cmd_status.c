@@ -68,8 +68,9 @@ static void hostile_words_do_not_steer_the_terminal(void **state)
 {
     (void)state;
     buf_t out = BUF_INIT;
-    json_t *o =
-        json_loads("{\"member\":\"a\\u001b[2Jb\",\"reason\":\"x\\ny\",\"phase\":\"\\u0007\"}", 0, NULL);
+    json_t *o = json_loads("{\"member\":\"a\\u001b[2Jb\",\"reason\":\"x\\ny\",\"phase\":\"\\u0007\","
+                           "\"children\":[{\"name\":\"\\u001b\",\"state\":\"\\u001b\"}]}",
+                           0, NULL);
     cmd_status_text(o, false, &out);
     assert_null(strchr(buf_cstr(&out), '\033'));
     assert_null(strchr(buf_cstr(&out), '\007'));
