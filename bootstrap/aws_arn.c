@@ -2,48 +2,148 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { PARTS = 10, NAME = 6, LEAST = NAME + 1 };
+#define FORM  "arn:PARTITION:secretsmanager:REGION:ACCOUNT:secret:NAME[:json-key:stage:version]"
+#define LOWER "abcdefghijklmnopqrstuvwxyz"
+#define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define DIGIT "0123456789"
 
-static int copy(char *buf, size_t size, const char *from, size_t len)
+/* The partitions whose names do not end in amazonaws.com: botocore/data/partitions.json. */
+static const struct suffix {
+    const char *region_start, *dns;
+} SUFFIXES[] = {
+    {"cn-", "amazonaws.com.cn"},   {"eusc-", "amazonaws.eu"},      {"us-iso-", "c2s.ic.gov"},
+    {"us-isob-", "sc2s.sgov.gov"}, {"eu-isoe-", "cloud.adc-e.uk"}, {"us-isof-", "csp.hci.ic.gov"},
+};
+
+enum { PARTS = 10, NAME_AT = 6, NAME_LONGEST = 512, VERSION_SHORTEST = 32 };
+
+/* Cuts at the colons and gives the number of parts, PARTS + 1 when there are more. */
+static size_t split(const char *arn, const char *ret_at[PARTS], size_t ret_len[PARTS])
 {
-    int n = snprintf(buf, size, "%.*s", (int)len, from);
-    return n >= 0 && (size_t)n < size ? 0 : -1;
+    size_t n = 0;
+    for (const char *p = arn;; p++) {
+        if (n == PARTS) return PARTS + 1;
+        ret_at[n] = p;
+        ret_len[n] = strcspn(p, ":");
+        p += ret_len[n++];
+        if (!*p) return n;
+    }
 }
 
-/* arn:partition:secretsmanager:region:account:secret:name-suffix[:json-key[:stage[:version]]] */
-int aws_arn_parse(const char *text, aws_arn_t *ret, err_t *err)
+static bool only(const char *s, size_t len, const char *chars)
 {
-    const char *part[PARTS + 1] = {NULL};
-    size_t len[PARTS + 1] = {0}, count = 0;
-    for (const char *p = text;; p++) {
-        if (count > PARTS) return err_set(err, ERR_SEC_ARN, "%.300s has too many colons", text);
-        part[count] = p;
-        len[count] = strcspn(p, ":");
-        p += len[count++];
-        if (!*p) break;
-    }
-    if (count > PARTS || count < LEAST || strncmp(text, "arn:", 4) != 0 || len[1] == 0 || len[3] == 0 ||
-        len[NAME] == 0 || len[2] != 14 || memcmp(part[2], "secretsmanager", 14) != 0 || len[5] != 6 ||
-        memcmp(part[5], "secret", 6) != 0)
-        return err_set(err, ERR_SEC_ARN, "%.300s", text);
-    memset(ret, 0, sizeof *ret);
-    bool bad = copy(ret->partition, sizeof ret->partition, part[1], len[1]) < 0 ||
-               copy(ret->region, sizeof ret->region, part[3], len[3]) < 0 ||
-               copy(ret->secret, sizeof ret->secret, text, (size_t)(part[NAME] + len[NAME] - text)) < 0 ||
-               (count > 7 && copy(ret->json_key, sizeof ret->json_key, part[7], len[7]) < 0) ||
-               (count > 8 && copy(ret->stage, sizeof ret->stage, part[8], len[8]) < 0) ||
-               (count > 9 && copy(ret->version, sizeof ret->version, part[9], len[9]) < 0);
-    if (bad) return err_set(err, ERR_SEC_ARN, "%.300s is too long", text);
-    if (ret->region[strspn(ret->region, "abcdefghijklmnopqrstuvwxyz0123456789-")])
-        return err_set(err, ERR_SEC_ARN, "%.300s: \"%s\" is no region", text, ret->region);
-    if (*ret->stage && *ret->version)
-        return err_set(err, ERR_SEC_ARN, "%.300s names a version stage and a version: one is enough", text);
+    for (size_t i = 0; i < len; i++)
+        if (!strchr(chars, s[i])) return false;
+    return len > 0;
+}
+
+static bool copy(const char *s, size_t len, char *ret, size_t size)
+{
+    if (len >= size) return false;
+    memcpy(ret, s, len);
+    ret[len] = '\0';
+    return true;
+}
+
+static bool equals(const char *s, size_t len, const char *word)
+{
+    return len == strlen(word) && memcmp(s, word, len) == 0;
+}
+
+static const char *check_head(const char *const at[], const size_t len[])
+{
+    if (!equals(at[0], len[0], "arn")) return "it does not begin with arn:";
+    if (!only(at[1], len[1], LOWER "-")) return "the partition is wrong";
+    if (!equals(at[2], len[2], "secretsmanager")) return "it is not of secretsmanager";
+    if (len[3] >= AWS_REGION_MAX || !only(at[3], len[3], LOWER DIGIT "-")) return "the region is wrong";
+    if (len[4] != 12 || !only(at[4], len[4], DIGIT)) return "the account is not 12 digits";
+    if (!equals(at[5], len[5], "secret")) return "its resource is not a secret";
+    if (len[NAME_AT] == 0) return "it has no name";
+    if (len[NAME_AT] > NAME_LONGEST) return "its name is too long";
+    /* the characters that CreateSecret allows, and the ! of RDS's own secrets */
+    if (!only(at[NAME_AT], len[NAME_AT], LOWER UPPER DIGIT "/_+=.@-!"))
+        return "its name has a character that none has";
+    return NULL;
+}
+
+static const char *take_tail(const char *const at[], const size_t len[], size_t n, aws_arn_t *ret)
+{
+    for (size_t i = NAME_AT + 1; i < n; i++)
+        for (size_t k = 0; k < len[i]; k++)
+            if ((unsigned char)at[i][k] < ' ') return "it has a control character";
+    if (n > 7 && !copy(at[7], len[7], ret->json_key, sizeof ret->json_key)) return "its json-key is too long";
+    if (n > 8 && !copy(at[8], len[8], ret->stage, sizeof ret->stage)) return "its stage is too long";
+    if (n > 9 && !copy(at[9], len[9], ret->version, sizeof ret->version))
+        return "its version is longer than 64 characters";
+    if (*ret->version && strlen(ret->version) < VERSION_SHORTEST)
+        return "its version is shorter than 32 characters";
+    if (*ret->stage && *ret->version) return "it names a stage and a version: only one may be given";
+    return NULL;
+}
+
+int aws_arn_parse(const char *arn, aws_arn_t *ret, err_t *err)
+{
+    const char *at[PARTS], *wrong = NULL;
+    size_t len[PARTS];
+    *ret = (aws_arn_t){0};
+    size_t n = split(arn, at, len);
+    if (n <= NAME_AT)
+        wrong = "it is too short";
+    else if (n > PARTS)
+        wrong = "it has too many parts";
+    else
+        wrong = check_head(at, len);
+    if (!wrong) wrong = take_tail(at, len, n, ret);
+    if (wrong) return err_set(err, ERR_SEC_ARN, "not the ARN of a secret: %s; the form is " FORM, wrong);
+    copy(at[3], len[3], ret->region, sizeof ret->region);
+    if (!copy(arn, (size_t)(at[NAME_AT] - arn) + len[NAME_AT], ret->id, sizeof ret->id))
+        return err_set(err, ERR_SEC_ARN, "the ARN is too long");
+    ret->name = ret->id + (at[NAME_AT] - arn);
     return 0;
 }
 
-const char *aws_dns_suffix(const char *partition, const char *region)
+static int choose_region(const settings_t *set, const aws_arn_t *arn, char *ret, err_t *err)
 {
-    if (strcmp(partition, "aws-cn") == 0 || strncmp(region, "cn-", 3) == 0) return "amazonaws.com.cn";
-    if (strcmp(partition, "aws-eusc") == 0 || strncmp(region, "eusc-", 5) == 0) return "amazonaws.eu";
-    return "amazonaws.com";
+    const set_id_t from[] = {SET_aws_region, SET_aws_default_region};
+    for (size_t i = 0; i < sizeof from / sizeof *from; i++) {
+        const char *s = settings_str(set, from[i]);
+        if (!*s) continue;
+        /* it becomes a part of a host name */
+        if (!only(s, strlen(s), LOWER DIGIT "-") || !copy(s, strlen(s), ret, AWS_REGION_MAX))
+            return err_set(err, ERR_SET_INVALID, "%s is not the name of a region", SETTINGS[from[i]].name);
+        return 0;
+    }
+    copy(arn->region, strlen(arn->region), ret, AWS_REGION_MAX);
+    return 0;
+}
+
+static int use_override(const settings_t *set, set_id_t id, aws_target_t *ret, err_t *err)
+{
+    err_t why = {0};
+    if (aws_http_parse(settings_str(set, id), false, &ret->parts, &why) < 0)
+        return err_set(err, ERR_SET_INVALID, "%s: %s", SETTINGS[id].name, why.msg);
+    char *path = ret->parts.path;
+    size_t len = strlen(path);
+    if (len + 1 < sizeof ret->parts.path && (len == 0 || path[len - 1] != '/')) {
+        path[len] = '/'; /* botocore joins the endpoint's path and the operation's "/" so */
+        path[len + 1] = '\0';
+    }
+    snprintf(ret->url, sizeof ret->url, "%s://%s%s", ret->parts.https ? "https" : "http",
+             ret->parts.host_header, path);
+    return 0;
+}
+
+int aws_arn_target(const settings_t *set, const aws_arn_t *arn, aws_target_t *ret, err_t *err)
+{
+    *ret = (aws_target_t){0};
+    if (choose_region(set, arn, ret->region, err) < 0) return -1;
+    const set_id_t from[] = {SET_aws_endpoint_sm, SET_aws_endpoint};
+    for (size_t i = 0; i < sizeof from / sizeof *from; i++)
+        if (*settings_str(set, from[i])) return use_override(set, from[i], ret, err);
+    const char *dns = "amazonaws.com";
+    for (size_t i = 0; i < sizeof SUFFIXES / sizeof *SUFFIXES; i++)
+        if (strncmp(ret->region, SUFFIXES[i].region_start, strlen(SUFFIXES[i].region_start)) == 0)
+            dns = SUFFIXES[i].dns;
+    snprintf(ret->url, sizeof ret->url, "https://secretsmanager.%s.%s/", ret->region, dns);
+    return aws_http_parse(ret->url, false, &ret->parts, err);
 }

@@ -1,16 +1,31 @@
-/* aws_arn.h - a secret's ARN as ECS task definitions write it: ARN[:json-key:version-stage:version-id]. Pure. */
+/* aws_arn.h - the ARN of a secret as ECS writes it, and where to ask for it. Pure.
+ * https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html */
 #ifndef MOODLECTL_BOOTSTRAP_AWS_ARN_H
 #define MOODLECTL_BOOTSTRAP_AWS_ARN_H
 
 #include "base/err.h"
+#include "base/settings.h"
+#include "bootstrap/aws_http.h"
+
+enum { AWS_REGION_MAX = 40 };
 
 typedef struct aws_arn {
-    char partition[32], region[64];
-    char secret[1024]; /* the ARN itself, without the tail */
-    char json_key[256], stage[256], version[80];
+    char id[700];     /* the ARN without what follows the name: what AWS wants as SecretId */
+    const char *name; /* in id */
+    char region[AWS_REGION_MAX];
+    char json_key[256], stage[257], version[65]; /* "": not given */
 } aws_arn_t;
 
-int aws_arn_parse(const char *text, aws_arn_t *ret, err_t *err);
-const char *aws_dns_suffix(const char *partition, const char *region); /* "amazonaws.com" */
+/* E-SEC-ARN with the reason. *ret points into itself: do not copy it. */
+int aws_arn_parse(const char *arn, aws_arn_t *ret, err_t *err);
+
+typedef struct aws_target {
+    char url[1400];
+    aws_url_t parts;
+    char region[AWS_REGION_MAX]; /* AWS_REGION, AWS_DEFAULT_REGION, or the ARN's */
+} aws_target_t;
+
+/* AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL, or the region's own address. E-SET-INVALID names the variable. */
+int aws_arn_target(const settings_t *set, const aws_arn_t *arn, aws_target_t *ret, err_t *err);
 
 #endif

@@ -85,6 +85,10 @@ static void add_resolved(buf_t *out, const char *path)
         }
         p += len + (p[len] == '/');
     }
+    /* "/a/b/.." is "/a" (aws-c-auth source/aws_signing.c, botocore/utils.py), not "/a/" as RFC 3986 has it */
+    bool slash = *path && path[strlen(path) - 1] == '/';
+    if (!out->failed && !slash && out->len > start + 1 && out->data[out->len - 1] == '/')
+        out->data[--out->len] = '\0';
 }
 
 void aws_sigv4_path(const char *path, bool raw, buf_t *ret)
