@@ -170,7 +170,7 @@ static void wait_some(job_t *j, uint64_t ms)
         poll(p, 2, (int)ms);
     } else if (role_wait(j->epoll, ms, &cmd) == 1) {
         if (!j->spec->command || !j->spec->command(j->spec->arg, cmd))
-            log_info("command \"%s\" waits for the job's end", cmd);
+            log_warn("command \"%s\" ignored: a job runs", cmd);
         free(cmd);
     }
 }

@@ -178,6 +178,7 @@ static replica_event_t step_held(lead_t *m)
     lease_close(&m->lease);
     hold_words(m, words, sizeof words);
     lead_tell(m, "hold", m->out.id, "%s", words);
+    m->forced = false; /* it did not help: not to be remembered for another day */
     lead_pause(m, jitter(m->conf.watch_ms));
     return REPLICA_EV_TIME;
 }
@@ -187,14 +188,14 @@ static replica_event_t step_waiting(lead_t *m)
     err_t err = {0};
     bool got = false;
     if (decide_needs_lock(m->out.verdict)) {
-        if (lease_evict_lead(&m->lease, &m->row, &err) < 0) log_err(LOG_WARN_, &err);
+        if (lease_evict_lead(&m->lease, &m->row, &err) < 0) lead_tell(m, "waiting", err.id, "%s", err.msg);
         if (db_is_lost(m->lease.db) || lease_try(&m->lease, &got, &err) < 0) {
             connect_failed(m, &err);
             return REPLICA_EV_FAILED;
         }
     }
     if (got) return REPLICA_EV_OK;
-    lead_tell_row(m);
+    if (!err.id) lead_tell_row(m);
     lead_pause(m, jitter(m->lease.times.poll));
     return REPLICA_EV_BUSY;
 }
@@ -278,6 +279,13 @@ static int settle(lead_t *m, err_t *err)
     return state_read(m, err);
 }
 
+static bool killed_upgrade(const lead_t *m)
+{
+    const history_t *h = &m->in.history;
+    return h->result == RUN_INTERRUPTED && strncmp(h->action, "upgrade", 7) == 0 &&
+           strcmp(h->target, m->own) == 0;
+}
+
 static replica_event_t step_recheck(lead_t *m)
 {
     err_t err = {0};
@@ -286,11 +294,11 @@ static replica_event_t step_recheck(lead_t *m)
     bool unclean = strcmp(l->prev.phase, "released") != 0 || m->in.history.result == RUN_INTERRUPTED ||
                    m->in.history.result == RUN_FAILED || m->out.verdict == DECIDE_FINISH;
     bool work = decide_needs_lock(m->out.verdict) && m->out.verdict != DECIDE_FINISH;
-    if (unclean && m->in.schema.kind == SCHEMA_INSTALLED &&
-        lead_clear_leavings(m, m->out.verdict == DECIDE_UPGRADE, &err) < 0)
-        return failed(m, &err);
-    if (work) return REPLICA_EV_NEEDED;
     bool fits = m->out.verdict == DECIDE_CURRENT || m->out.verdict == DECIDE_FINISH;
+    bool upgrade = m->out.verdict == DECIDE_UPGRADE;
+    if (fits && killed_upgrade(m) && lead_finish_upgrade(m, &err) < 0) return failed(m, &err);
+    if (unclean && (fits || upgrade) && lead_clear_leavings(m, upgrade, &err) < 0) return failed(m, &err);
+    if (work) return REPLICA_EV_NEEDED;
     if (fits && history_accept(l->db, l->times.statement, l->prefix, m->own, &err) < 0)
         return failed(m, &err);
     if (release(m, &err) < 0) return failed(m, &err);

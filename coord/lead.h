@@ -38,6 +38,8 @@ bool lead_pause(lead_t *m, uint64_t ms);
 int lead_work(lead_t *m, err_t *err);
 /* Removes what a dead leader left in Moodle's tables and in moodledata; keep_flag: an upgrade follows. */
 int lead_clear_leavings(lead_t *m, bool keep_flag, err_t *err);
+/* The last steps of an upgrade that was killed after it had written the plugin hash. */
+int lead_finish_upgrade(lead_t *m, err_t *err);
 int lead_drop_tables(lead_t *m, err_t *err);
 int lead_cron_take(lead_t *m, err_t *err); /* cron's lead lock too: no cron runs in the cluster */
 void lead_cron_give(lead_t *m);

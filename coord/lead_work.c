@@ -24,6 +24,7 @@ typedef struct work {
     job_result_t result;
     err_t why;        /* not proven, or something else than the script failed */
     bool interrupted; /* it did not fail by itself */
+    bool flag_fresh;  /* there was no maintenance mark before */
 } work_t;
 
 /* ---- scripts ---- */
@@ -210,13 +211,13 @@ static int upgrade_live(work_t *w, err_t *err)
     return 0;
 }
 
-static int flag_on(lead_t *m, bool *ret_ours, err_t *err)
+static int flag_on(work_t *w, err_t *err)
 {
     flag_t f;
-    const lead_conf_t *c = &m->conf;
+    const lead_conf_t *c = &w->m->conf;
     if (flag_read(c->data_dir, &f, err) < 0) return -1;
-    *ret_ours = f.kind == FLAG_NONE || f.kind == FLAG_UPGRADE;
-    if (!*ret_ours) {
+    w->flag_fresh = f.kind == FLAG_NONE;
+    if (f.kind != FLAG_NONE && f.kind != FLAG_UPGRADE) {
         log_notice("maintenance mode is on already, and not by an upgrade: it stays on afterwards");
         return 0;
     }
@@ -226,25 +227,33 @@ static int flag_on(lead_t *m, bool *ret_ours, err_t *err)
                       root ? c->web_gid : (gid_t)-1, err);
 }
 
-/* The mark stays when the database is between two versions: nobody could be served, and visitors should not see errors. */
+/* The mark stays when the database is between two versions: nobody could be served, and visitors should not see errors. A
+ * mark that cannot be removed now is found by the next look at the state. */
 static int flag_off(work_t *w, err_t *err)
 {
     lead_t *m = w->m;
     schema_t s;
     flag_t f;
+    err_t e = {0};
     if (schema_read(m->lease.db, m->lease.times.statement, &s, err) < 0) return -1;
     bool whole = s.version == m->in.code_version && strcmp(s.hash, m->conf.code_hash) == 0;
-    bool untouched = s.version == m->in.schema.version && strcmp(s.hash, m->in.schema.hash) == 0;
+    bool untouched =
+        w->flag_fresh && s.version == m->in.schema.version && strcmp(s.hash, m->in.schema.hash) == 0;
     if (!whole && !untouched) return 0;
-    if (flag_read(m->conf.data_dir, &f, err) < 0) return -1;
-    return f.kind == FLAG_UPGRADE ? flag_remove(m->conf.data_dir, err) : 0;
+    if (flag_read(m->conf.data_dir, &f, &e) < 0 ||
+        (f.kind == FLAG_UPGRADE && flag_remove(m->conf.data_dir, &e) < 0))
+        log_err(LOG_WARN_, &e);
+    return 0;
 }
 
 static int upgrade_outage(work_t *w, err_t *err)
 {
     lead_t *m = w->m;
-    bool ours = false;
-    if (begin(w, "upgrade", err) < 0 || flag_on(m, &ours, err) < 0) return -1;
+    if (begin(w, "upgrade", err) < 0) return -1;
+    if (flag_on(w, &w->why) < 0) {
+        w->interrupted = true;
+        return 0;
+    }
     uint64_t until = clock_ms() + m->conf.outage_wait_ms;
     if (lead_cron_take(m, &w->why) < 0) {
         if (!m->lease.db) {
@@ -284,4 +293,19 @@ int lead_work(lead_t *m, err_t *err)
 {
     work_t w = {.m = m, .progress = {.by = m->conf.member}};
     return m->out.verdict == DECIDE_UPGRADE ? upgrade(&w, err) : install(&w, err);
+}
+
+int lead_finish_upgrade(lead_t *m, err_t *err)
+{
+    work_t w = {.m = m,
+                .action = "finish",
+                .progress = {.by = m->conf.member, .phase = "upgrade", .started_ms = clock_ms()}};
+    char path[4096], words[300];
+    snprintf(path, sizeof path, "%s/finish-upgrade.php", m->conf.template_dir);
+    log_notice("the last steps of an upgrade that was killed are done again");
+    if (SCRIPT(&w, "upgrade", NULL, true, err, path, m->conf.code_dir) < 0) return -1;
+    if (!ended_well(&w))
+        log_write(LOG_WARN_, ERR_JOB_FAILED, "finish-upgrade.php: %s",
+                  job_result_words(&w.result, words, sizeof words));
+    return 0;
 }

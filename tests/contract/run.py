@@ -302,6 +302,25 @@ def upgrade_killed(site, env):
 
 
 @test
+def upgrade_killed_at_the_end(site, env):
+    """SIGKILL after the plugin hash was written, before the settings: the successor does the last steps, no second upgrade."""
+    installed(site, 1)
+    site.standin(slow_ms=3000, steps=["settings"])
+    leads = [site.member(f"n{i}", "core", lease_scale=50).start() for i in range(2)]
+    leader = wait_for("the hash", lambda: next((r for r in leads if r.php() and site.config("allversionshash") == r.member.code.info["hash"]), None), 30)
+    time.sleep(0.5)
+    leader.kill()
+    site.standin()
+    other = leads[1 - leads.index(leader)]
+    other.wait_state("current", 60)
+    check(runs(site) == ["ok", "ok"], f"runs {site.deploy_runs()}")
+    check(any("last steps" in t for t in other.texts()), f"{other.texts()}")
+    check(not any("finish-upgrade.php:" in t for t in other.texts()), f"{other.texts()}")
+    check(not site.config("upgraderunning"), "flag left")
+    check(not os.path.exists(os.path.join(site.data, "climaintenance.html")), "mark left")
+
+
+@test
 def operators_mark(site, env):
     """A maintenance mark that is not an upgrade's stays through an upgrade."""
     m = installed(site, 1)[0].member
