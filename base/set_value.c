@@ -13,6 +13,7 @@ typedef struct {
     const set_row_t *row;
     set_id_t id;
     const char *text;
+    bool is_hidden;
     buf_t *out; /* canonical form; whoever writes it writes all of it */
     int64_t num;
     err_t *err;
@@ -31,17 +32,17 @@ static const unit_t NO_UNITS[] = {{"", 1}, {NULL, 0}};
 static const char *const PUBLISHED_PASSWORDS[] = {"bitnami", "PLEASE_CHANGEME", "changeme",
                                                   "moodle",  "password",        "admin"};
 
-void set_value_show(const set_row_t *row, const char *value, char *buf, size_t size)
+/* The value in quotes, cut to a few dozen characters, control characters shown as \\xNN. */
+static void show(const parse_t *p, char *buf, size_t size)
 {
-    if (row->flags & SF_SECRET) {
+    if (p->is_hidden || p->row->flags & SF_SECRET) {
         snprintf(buf, size, "(secret)");
         return;
     }
-    size_t at = 0, n = strlen(value), shown = n > 60 ? 57 : n;
-    if (size < SHOWN) return;
+    size_t at = 0, n = strlen(p->text), shown = n > 60 ? 57 : n;
     buf[at++] = '"';
     for (size_t i = 0; i < shown && at + 12 < size; i++) {
-        unsigned char c = (unsigned char)value[i];
+        unsigned char c = (unsigned char)p->text[i];
         if (c >= 0x20 && c != 0x7F)
             buf[at++] = (char)c;
         else
@@ -53,7 +54,7 @@ void set_value_show(const set_row_t *row, const char *value, char *buf, size_t s
 static int refuse(const parse_t *p, err_id_t id, const char *why)
 {
     char shown[256];
-    set_value_show(p->row, p->text, shown, sizeof shown);
+    show(p, shown, sizeof shown);
     return err_set(p->err, id, "%s %s", shown, why);
 }
 
@@ -306,10 +307,12 @@ static int (*const PARSERS[])(parse_t *) = {
     [ST_ENUM] = parse_enum,     [ST_ADDR] = parse_addr, [ST_LIST] = parse_list,
 };
 
-int set_value_parse(set_id_t id, const char *text, buf_t *ret_text, int64_t *ret_num, err_t *err)
+int set_value_parse(set_id_t id, const char *text, bool is_hidden, buf_t *ret_text, int64_t *ret_num,
+                    err_t *err)
 {
     size_t before = ret_text->len;
-    parse_t p = {.row = &SETTINGS[id], .id = id, .text = text, .out = ret_text, .err = err};
+    parse_t p = {
+        .row = &SETTINGS[id], .id = id, .text = text, .is_hidden = is_hidden, .out = ret_text, .err = err};
     if (PARSERS[p.row->type](&p) < 0) return -1;
     if (ret_text->len == before && p.row->type != ST_LIST) buf_str(ret_text, text);
     *ret_num = p.num;

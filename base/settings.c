@@ -81,11 +81,12 @@ static int keep_value(entry_t *e, const char *bytes, size_t len)
 
 /* ---- one value ---- */
 
-static int value_take(settings_t *s, set_id_t id, const char *text, err_t *err)
+/* What came from a file or a secret is not quoted in messages, whatever its row says. */
+static int value_take(settings_t *s, set_id_t id, const char *text, bool is_hidden, err_t *err)
 {
     cleanup_buf buf_t canonical = BUF_INIT;
     int64_t num = 0;
-    if (set_value_parse(id, text, &canonical, &num, err) < 0) return -1;
+    if (set_value_parse(id, text, is_hidden, &canonical, &num, err) < 0) return -1;
     if (canonical.failed || keep_value(&s->entry[id], buf_cstr(&canonical), canonical.len) < 0)
         return err_set(err, ERR_MEMORY, "no memory for its value");
     s->entry[id].num = num;
@@ -97,7 +98,7 @@ static void value_default(settings_t *s, set_id_t id)
     entry_t *e = &s->entry[id];
     err_t err = {0};
     snprintf(e->origin_name, sizeof e->origin_name, "default");
-    if (*SETTINGS[id].def && value_take(s, id, SETTINGS[id].def, &err) < 0)
+    if (*SETTINGS[id].def && value_take(s, id, SETTINGS[id].def, false, &err) < 0)
         issue_add(s, SI_ERROR, ERR_BUG, "%s: its default: %s", SETTINGS[id].name, err.msg);
 }
 
@@ -173,9 +174,9 @@ static void found_take(settings_t *s, set_id_t id, const found_t *f)
     if (f->form == FORM_FILE) {
         cleanup_buf buf_t b = BUF_INIT;
         rc = file_read(f->text, &b, &err);
-        if (rc == 0) rc = value_take(s, id, buf_cstr(&b), &err);
+        if (rc == 0) rc = value_take(s, id, buf_cstr(&b), true, &err);
     } else {
-        rc = f->form == FORM_ARN ? arn_take(e, f->text, &err) : value_take(s, id, f->text, &err);
+        rc = f->form == FORM_ARN ? arn_take(e, f->text, &err) : value_take(s, id, f->text, false, &err);
     }
     if (rc < 0) {
         issue_add(s, SI_ERROR, err.id, "%s%s%s%s: %s", f->name, f->is_alias ? " (" : "",
@@ -360,8 +361,8 @@ int settings_resolve(settings_t *s, set_id_t id, const char *value, err_t *err)
 {
     entry_t *e = &s->entry[id];
     if (!e->arn) return err_set(err, ERR_BUG, "%s has no ARN to resolve", SETTINGS[id].name);
-    if (!*value) return err_set(err, ERR_SEC_FORMAT, "%s: the secret's value is empty", e->origin_name);
-    if (value_take(s, id, value, err) < 0) return err_wrap(err, "%s", e->origin_name);
+    if (!*value) return err_set(err, ERR_SEC_FORMAT, "the secret's value is empty");
+    if (value_take(s, id, value, true, err) < 0) return -1;
     e->is_resolved = true;
     return 0;
 }

@@ -278,6 +278,7 @@ static void test_arn_form(void **state)
     assert_int_equal(settings_origin(s, SET_password), SO_ARN);
     assert_int_equal(settings_resolve(s, SET_db_prefix, "Not Good", &err), -1); /* checked like any other */
     assert_int_equal(err.id, ERR_DB_PREFIX);
+    assert_null(strstr(err.msg, "Not Good")); /* from a secret: not shown, though a prefix is none */
     assert_int_equal(settings_resolve(s, SET_db_prefix, "", &err), -1);
     assert_int_equal(err.id, ERR_SEC_FORMAT);
     assert_int_equal(settings_resolve(s, SET_url, "https://x", &err), -1);
