@@ -102,21 +102,6 @@ int aws_arn_parse(const char *arn, aws_arn_t *ret, err_t *err)
     return 0;
 }
 
-static int choose_region(const settings_t *set, const aws_arn_t *arn, char *ret, err_t *err)
-{
-    const set_id_t from[] = {SET_aws_region, SET_aws_default_region};
-    for (size_t i = 0; i < sizeof from / sizeof *from; i++) {
-        const char *s = settings_str(set, from[i]);
-        if (!*s) continue;
-        /* it becomes a part of a host name */
-        if (!only(s, strlen(s), LOWER DIGIT "-") || !copy(s, strlen(s), ret, AWS_REGION_MAX))
-            return err_set(err, ERR_SET_INVALID, "%s is not the name of a region", SETTINGS[from[i]].name);
-        return 0;
-    }
-    copy(arn->region, strlen(arn->region), ret, AWS_REGION_MAX);
-    return 0;
-}
-
 static int use_override(const settings_t *set, set_id_t id, aws_target_t *ret, err_t *err)
 {
     err_t why = {0};
@@ -136,7 +121,8 @@ static int use_override(const settings_t *set, set_id_t id, aws_target_t *ret, e
 int aws_arn_target(const settings_t *set, const aws_arn_t *arn, aws_target_t *ret, err_t *err)
 {
     *ret = (aws_target_t){0};
-    if (choose_region(set, arn, ret->region, err) < 0) return -1;
+    /* A full ARN names the one region where the secret is; AWS_REGION is where the task is. ECS's own injection asks there, too. */
+    copy(arn->region, strlen(arn->region), ret->region, sizeof ret->region);
     const set_id_t from[] = {SET_aws_endpoint_sm, SET_aws_endpoint};
     for (size_t i = 0; i < sizeof from / sizeof *from; i++)
         if (*settings_str(set, from[i])) return use_override(set, from[i], ret, err);

@@ -22,7 +22,7 @@ int aws_arn_parse(const char *arn, aws_arn_t *ret, err_t *err);
 typedef struct aws_target {
     char url[1400];
     aws_url_t parts;
-    char region[AWS_REGION_MAX]; /* AWS_REGION, AWS_DEFAULT_REGION, or the ARN's */
+    char region[AWS_REGION_MAX]; /* the ARN's */
 } aws_target_t;
 
 /* AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL, or the region's own address. E-SET-INVALID names the variable. */

@@ -141,14 +141,10 @@ static bool again(fetch_t *f, aws_action_t action, const aws_answer_t *a)
     return false;
 }
 
-/* Region names differ and AWS says only "not found": the likely cause belongs into the message. */
 static int explain(const fetch_t *f, err_t *err)
 {
     if (f->tries > 1) err_wrap(err, "after %u tries", f->tries);
-    if (strcmp(f->target.region, f->arn.region) != 0)
-        return err_wrap(err, "secret %.200s (of %s, asked for in %s)", f->arn.name, f->arn.region,
-                        f->target.region);
-    return err_wrap(err, "secret %.200s", f->arn.name);
+    return err_wrap(err, "secret %.200s of %s", f->arn.name, f->arn.region);
 }
 
 static int run(fetch_t *f, secret_t **ret_value, err_t *err)

@@ -315,7 +315,7 @@ static void test_unknown_names(void **state)
     (void)state;
     settings_t *s = LOAD("MOODLE_DATABASE_HOTS=x", "MOODLE_DATABSE_PASSWORD_FILE=/x",
                          "MOODLE_COLOUR_OF_LOGO=x", "MOODLECTL_FENCE=/x", "MOODLE_DB_HOST=db",
-                         "MOODLE_ADMIN_PASSWORD_FILE=", "MOODLECTL_AWS_REGION_FILE=x");
+                         "MOODLE_ADMIN_PASSWORD_FILE=", "MOODLECTL_ECS_METADATA_FILE=x");
     const set_issue_t *i = issue_find(s, ERR_SET_UNKNOWN, "MOODLE_DATABASE_HOTS ");
     assert_non_null(i);
     assert_int_equal(i->severity, SI_WARNING);
