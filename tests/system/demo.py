@@ -26,7 +26,7 @@ HELP = """  status      what each member does        load        30 seconds of r
 class Demo:
     def __init__(self, args):
         self.args, self.began, self.numbers = args, time.monotonic(), range(1, args.members + 1)
-        self.seen, self.up, self.offsets, self.release, self.step, self.killed = {}, [], {}, "base", None, set()
+        self.seen, self.up, self.offsets, self.told, self.release, self.step, self.killed = {}, [], {}, {}, "base", None, set()
 
     def say(self, text):
         print(f"[{time.monotonic() - self.began:6.1f} s] {text}", flush=True)
@@ -101,6 +101,7 @@ class Demo:
         more = ""
         if phase == "HOLD":
             health = m.health()
+            self.told[m.name] = health.get("id")
             more = f" ({health.get('id')}: {health.get('reason')})"
         if phase == "ENDED":
             more = f" with status {m.process.returncode}" if m not in self.killed else ": killed"
@@ -116,8 +117,9 @@ class Demo:
                     self.say(f"{m.name} is elected: {o['msg'].partition(': ')[2]}")
                 elif o.get("id") == "E-LOCK-BUSY":
                     self.say(f"{m.name} waits: {o['msg'].partition(': ')[2]}")
-                elif o.get("id"):
+                elif o.get("id") and o["id"] != self.told.get(m.name):
                     self.say(f"{m.name}: {o['id']} {o['msg'].partition(': ')[2]}")
+                self.told[m.name] = o.get("id")
             self.offsets[(m.name, m.starts)] = len(log)
         self.progress()
 
@@ -204,6 +206,8 @@ class Demo:
             print("  there is no newer release")
             return
         old, self.release = self.release, self.newer
+        if self.code.real:
+            self.say("laying out the newer code")
         self.say(f"upgrade from {self.code.version(old)} to {self.code.version(self.newer)}"
                  f"{' (the same Moodle with one plugin more)' if self.newer == 'plugin' else ''}, all but the last member first")
         for m in self.members[:-1] or self.members:
