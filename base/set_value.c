@@ -32,7 +32,7 @@ static const unit_t NO_UNITS[] = {{"", 1}, {NULL, 0}};
 static const char *const PUBLISHED_PASSWORDS[] = {"bitnami", "PLEASE_CHANGEME", "changeme",
                                                   "moodle",  "password",        "admin"};
 
-/* The value in quotes, cut to a few dozen characters, control characters shown as \\xNN. */
+/* The value in quotes, cut to a few dozen characters, control characters shown as \xNN. */
 static void show(const parse_t *p, char *buf, size_t size)
 {
     if (p->is_hidden || p->row->flags & SF_SECRET) {
