@@ -27,19 +27,21 @@ from site_under_test import Site    # noqa: E402
 def ask(site, only, verbose):
     """Answers by question; a question that fails is an answer, too."""
     answers = {}
-    for question in QUESTIONS:
-        name = question.__name__
-        if only and name not in only:
-            continue
-        begin = time.monotonic()
-        try:
-            answer = question(site)
-        except Exception:
-            answer = {"failed": traceback.format_exc().splitlines()[-3:]}
-        answers[name] = json.loads(json.dumps(answer))
-        if verbose:
-            print(f"  {site.kind}: {name} ({time.monotonic() - begin:.1f} s)", flush=True)
-    site.close()
+    try:
+        for question in QUESTIONS:
+            name = question.__name__
+            if only and name not in only:
+                continue
+            begin = time.monotonic()
+            try:
+                answer = question(site)
+            except Exception:
+                answer = {"failed": traceback.format_exc().splitlines()[-3:]}
+            answers[name] = json.loads(json.dumps(answer))
+            if verbose:
+                print(f"  {site.kind}: {name} ({time.monotonic() - begin:.1f} s)", flush=True)
+    finally:
+        site.close()
     return answers
 
 
@@ -67,7 +69,7 @@ def check(db, args, run_folder):
             if differences(expected[name], real[name]):
                 print(f"{db}: note: the real tree's answer to {name} is not the recorded one")
         if args.record:
-            expected.update({name: answer for name, answer in real.items() if "failed" not in answer})
+            expected.update({name: answer for name, answer in real.items() if not (isinstance(answer, dict) and "failed" in answer)})
             recorded.write_text(json.dumps(expected, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
         expected = real
     print(f"{db}: asking the stand-in", flush=True)

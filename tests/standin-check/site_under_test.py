@@ -33,6 +33,7 @@ class Site:
         self.base = f"http://127.0.0.1:{port}"
         self.extra = ""
         self.web_process = None
+        self.started = []
         self.fresh()
 
     # -- life ---------------------------------------------------------------------------------------------------
@@ -71,6 +72,10 @@ class Site:
 
     def close(self):
         self.web_stop()
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+                process.wait()
 
     # -- asking -------------------------------------------------------------------------------------------------
 
@@ -80,8 +85,10 @@ class Site:
 
     def start(self, script, *args, inputvars=5000):
         command = ["php", "-d", f"max_input_vars={inputvars}", script, *args]
-        return subprocess.Popen(command, cwd=self.tree, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, start_new_session=True)
+        process = subprocess.Popen(command, cwd=self.tree, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, start_new_session=True)
+        self.started.append(process)
+        return process
 
     def finish(self, process, timeout=300):
         try:
