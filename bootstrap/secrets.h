@@ -7,7 +7,8 @@
 
 enum { SECRETS_DEADLINE_MS = 60000 };
 
-/* All that cannot be resolved is a problem each; one secret asked for twice is fetched once. */
+/* All that cannot be resolved is a problem each. Every setting fetches for itself, also when two name the same
+ * secret: the service's quota is thousands a second. */
 void secrets_resolve(settings_t *set, problems_t *problems);
 
 #endif

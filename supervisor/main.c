@@ -29,13 +29,22 @@ static bool is_ours(int argc, char **argv)
     return argv[0][0] == '-' || cli_is_noun(argv[0]) || cli_find(argc, argv, &words);
 }
 
+/* Not one of our commands, so another program; when there is none of that name it may be a command of ours, misspelt. */
+static int run_other(int argc, char **argv)
+{
+    int status = run_foreign(argv);
+    const char *near = status == 127 ? cli_nearest(argc, argv) : NULL;
+    if (near) fprintf(stderr, "Did you mean \"moodlectl %s\"?\n", near);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     bool is_init = getpid() == 1;
     if (argc < 2) return is_init ? run_here() : cli_main(argc, argv, environ);
     if (strcmp(argv[1], "run") != 0) {
         /* an image with this program as its entry point: "docker run IMAGE bash" */
-        if (is_init && !is_ours(argc - 1, argv + 1)) return run_foreign(argv + 1);
+        if (is_init && !is_ours(argc - 1, argv + 1)) return run_other(argc - 1, argv + 1);
         return cli_main(argc, argv, environ);
     }
     if (argc == 2) return run_here();
@@ -46,5 +55,5 @@ int main(int argc, char **argv)
     if (strcmp(argv[2], "-h") == 0 || strcmp(argv[2], "--help") == 0) return cli_main(argc, argv, environ);
     if (argv[2][0] == '-') return cli_usage("run has no options", "See \"moodlectl help run\".");
     if (is_ours(argc - 2, argv + 2)) return cli_main(argc - 1, argv + 1, environ);
-    return run_foreign(argv + 2);
+    return run_other(argc - 2, argv + 2);
 }
