@@ -10,7 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { KILL_MS = 1000, DEFAULT_GRACE_MS = 10000 };
+enum { KILL_MS = 1000 };
 
 static void child_feed(child_t *c, child_event_t event);
 
@@ -26,7 +26,6 @@ void child_init(child_t *c, uv_loop_t *loop, const child_row_t *row, const child
                    .report = -1,
                    .loop = loop,
                    .slot = slot};
-    c->grace_ms = DEFAULT_GRACE_MS;
     restart_init(&c->restart, row->max_deaths, row->death_window_ms);
     uv_timer_init(loop, &c->timer);
     c->timer.data = c;
@@ -97,13 +96,25 @@ void child_kill_now(child_t *c)
     child_signal(c, SIGKILL); /* it may not have made its session yet */
 }
 
-static void send_stop(child_t *c)
+static void send_stop(child_t *c, int sig)
 {
-    child_signal(c, c->row->stop_signal);
+    child_signal(c, sig);
     child_signal(c, SIGCONT); /* a stopped process cannot obey */
 }
 
 static uint32_t entropy(const child_t *c) { return (uint32_t)(uv_hrtime() ^ ((uint64_t)c->pid << 7)); }
+
+static uint64_t stop_left(const child_t *c)
+{
+    uint64_t now = clock_ms();
+    return c->stop_deadline_ms > now ? c->stop_deadline_ms - now : 0;
+}
+
+/* A short grace is halved between asking and insisting. */
+static uint64_t until_insisting(uint64_t left)
+{
+    return left > 2 * CHILD_INSIST_MS ? left - CHILD_INSIST_MS : left / 2;
+}
 
 static void arm(child_t *c)
 {
@@ -118,7 +129,10 @@ static void arm(child_t *c)
         ms = restart_delay_ms(&c->restart, entropy(c)) + 1;
         break;
     case DL_GRACE:
-        ms = c->grace_ms ? c->grace_ms : 1;
+        ms = until_insisting(stop_left(c)) + 1;
+        break;
+    case DL_INSIST:
+        ms = stop_left(c) + 1;
         break;
     case DL_KILL:
         ms = KILL_MS;
@@ -145,8 +159,12 @@ static void child_feed(child_t *c, child_event_t event)
 {
     const child_step_t *step = child_fsm_step(c->state, event);
     if (!step->why) return;
-    if (step->actions & ACT_TERM) send_stop(c);
-    if (step->actions & ACT_KILL) child_kill_now(c);
+    if (step->actions & ACT_TERM) send_stop(c, c->row->stop_signal);
+    if (step->actions & ACT_INSIST) send_stop(c, c->row->last_signal);
+    if (step->actions & ACT_KILL) {
+        child_kill_now(c);
+        c->stop_deadline_ms = clock_ms() + 2 * KILL_MS;
+    }
     bool started = !(step->actions & ACT_SPAWN) || spawn_now(c);
     child_enter(c, step);
     if (!started) {
@@ -162,19 +180,18 @@ void child_ready(child_t *c) { child_feed(c, CE_READY); }
 
 void child_stop(child_t *c, uint64_t grace_ms)
 {
-    bool stopping = c->state == CS_STOPPING;
-    uint64_t gone = stopping ? clock_ms() - c->changed_ms : 0;
-    if (stopping && gone + grace_ms >= c->grace_ms) return;
-    c->grace_ms = gone + grace_ms;
+    bool stopping = c->state == CS_STOPPING || c->state == CS_INSISTING;
+    if (stopping && grace_ms >= stop_left(c)) return;
+    c->stop_deadline_ms = clock_ms() + grace_ms;
     if (stopping)
-        uv_timer_start(&c->timer, on_timer, grace_ms ? grace_ms : 1, 0);
+        arm(c);
     else
         child_feed(c, CE_STOP);
 }
 
 void child_bounce(child_t *c, uint64_t grace_ms)
 {
-    c->grace_ms = grace_ms;
+    c->stop_deadline_ms = clock_ms() + grace_ms;
     child_feed(c, CE_BOUNCE);
 }
 

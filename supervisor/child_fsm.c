@@ -75,6 +75,17 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
                 [CE_EXIT_DONE] = GO(CS_DOWN, ACT_NONE, "stopped"),
                 [CE_EXIT_AGAIN] = GO(CS_DOWN, ACT_NONE, "stopped"),
                 [CE_EXIT_FINAL] = GO(CS_DOWN, ACT_NONE, "stopped"),
+                [CE_TIMEOUT] = GO(CS_INSISTING, ACT_INSIST, "grace nearly over"),
+            },
+        [CS_INSISTING] =
+            {
+                [CE_START] = IGNORED(CS_INSISTING),
+                [CE_STOP] = IGNORED(CS_INSISTING),
+                [CE_READY] = IGNORED(CS_INSISTING),
+                [CE_BOUNCE] = IGNORED(CS_INSISTING),
+                [CE_EXIT_DONE] = GO(CS_DOWN, ACT_NONE, "stopped, cut short"),
+                [CE_EXIT_AGAIN] = GO(CS_DOWN, ACT_NONE, "stopped, cut short"),
+                [CE_EXIT_FINAL] = GO(CS_DOWN, ACT_NONE, "stopped, cut short"),
                 [CE_TIMEOUT] = GO(CS_KILLING, ACT_KILL, "grace over"),
             },
         [CS_KILLING] =
@@ -113,15 +124,16 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
 };
 
 static const child_deadline_t DEADLINE[CS_COUNT_] = {
-    [CS_DOWN] = DL_NONE,      [CS_STARTING] = DL_START,  [CS_UP] = DL_NONE,
-    [CS_BOUNCING] = DL_GRACE, [CS_BACKOFF] = DL_BACKOFF, [CS_STOPPING] = DL_GRACE,
-    [CS_KILLING] = DL_KILL,   [CS_FAILED] = DL_NONE,     [CS_DONE] = DL_NONE,
+    [CS_DOWN] = DL_NONE,       [CS_STARTING] = DL_START, [CS_UP] = DL_NONE,          [CS_BOUNCING] = DL_GRACE,
+    [CS_BACKOFF] = DL_BACKOFF, [CS_STOPPING] = DL_GRACE, [CS_INSISTING] = DL_INSIST, [CS_KILLING] = DL_KILL,
+    [CS_FAILED] = DL_NONE,     [CS_DONE] = DL_NONE,
 };
 
 static const char *const STATE_NAME[CS_COUNT_] = {
-    [CS_DOWN] = "down",         [CS_STARTING] = "starting", [CS_UP] = "up",
-    [CS_BOUNCING] = "bouncing", [CS_BACKOFF] = "backoff",   [CS_STOPPING] = "stopping",
-    [CS_KILLING] = "killing",   [CS_FAILED] = "failed",     [CS_DONE] = "done",
+    [CS_DOWN] = "down",           [CS_STARTING] = "starting", [CS_UP] = "up",
+    [CS_BOUNCING] = "bouncing",   [CS_BACKOFF] = "backoff",   [CS_STOPPING] = "stopping",
+    [CS_INSISTING] = "insisting", [CS_KILLING] = "killing",   [CS_FAILED] = "failed",
+    [CS_DONE] = "done",
 };
 
 static const char *const EVENT_NAME[CE_COUNT_] = {

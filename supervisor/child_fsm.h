@@ -6,15 +6,16 @@
 #include <stdio.h>
 
 typedef enum {
-    CS_DOWN,     /* no process; starts when wanted */
-    CS_STARTING, /* process there, not ready yet */
-    CS_UP,       /* ready */
-    CS_BOUNCING, /* stop signal sent so that it starts anew */
-    CS_BACKOFF,  /* died; waits before the next start */
-    CS_STOPPING, /* stop signal sent, awaiting its exit */
-    CS_KILLING,  /* SIGKILL sent to the group, awaiting its exit */
-    CS_FAILED,   /* died too often, or must not be tried again */
-    CS_DONE,     /* a one-shot that ended well */
+    CS_DOWN,      /* no process; starts when wanted */
+    CS_STARTING,  /* process there, not ready yet */
+    CS_UP,        /* ready */
+    CS_BOUNCING,  /* stop signal sent so that it starts anew */
+    CS_BACKOFF,   /* died; waits before the next start */
+    CS_STOPPING,  /* stop signal sent, awaiting its exit */
+    CS_INSISTING, /* the last signal before SIGKILL sent: end now, cleanly if you can */
+    CS_KILLING,   /* SIGKILL sent to the group, awaiting its exit */
+    CS_FAILED,    /* died too often, or must not be tried again */
+    CS_DONE,      /* a one-shot that ended well */
     CS_COUNT_
 } child_state_t;
 
@@ -30,8 +31,8 @@ typedef enum {
     CE_COUNT_
 } child_event_t;
 
-enum { ACT_NONE = 0, ACT_SPAWN = 1, ACT_TERM = 2, ACT_KILL = 4 };
-typedef enum { DL_NONE, DL_START, DL_BACKOFF, DL_GRACE, DL_KILL } child_deadline_t;
+enum { ACT_NONE = 0, ACT_SPAWN = 1, ACT_TERM = 2, ACT_KILL = 4, ACT_INSIST = 8 };
+typedef enum { DL_NONE, DL_START, DL_BACKOFF, DL_GRACE, DL_INSIST, DL_KILL } child_deadline_t;
 
 typedef struct {
     child_state_t next;

@@ -10,7 +10,7 @@
 
 enum {
     KILL_MARGIN_MS = 1000, /* the last SIGKILL leaves this much of the budget for the exit itself */
-    TERM_MARGIN_MS = 3000, /* nginx and php-fpm are asked less kindly from here on */
+    STRAYS_MS = 3000,      /* strays get SIGKILL after that long */
     SWEEP_TICK_MS = 50,
 };
 
@@ -23,12 +23,12 @@ static uint64_t budget_left(const member_t *m)
 }
 
 /* How long a service may take to stop. Outside a drain: as long as a drain would give it. */
-static uint64_t grace_ms(const member_t *m, uint64_t margin)
+static uint64_t grace_ms(const member_t *m)
 {
     if (m->drain.asked >= 3) return 0;
     uint64_t budget = (uint64_t)settings_int(m->set, SET_stop_timeout);
     uint64_t left = lifecycle_is_stopping(m->phase) ? budget_left(m) : budget;
-    return left > margin ? left - margin : 0;
+    return left > KILL_MARGIN_MS ? left - KILL_MARGIN_MS : 0;
 }
 
 static void on_deadline(uv_timer_t *timer) { lifecycle_event(timer->data, LE_DEADLINE); }
@@ -60,14 +60,14 @@ static void begin_drain(member_t *m)
 static void report_drain(const member_t *m)
 {
     const drain_t *d = &m->drain;
-    bool clean = d->killed == 0;
+    bool clean = d->cut_short == 0;
     uint64_t total = clock_ms() - d->began_ms;
     logfmt_own(
         clean ? LOG_NOTICE_ : LOG_WARN_, clean ? ERR_NONE : ERR_DRAIN_DIRTY, "drain.end",
-        "stopped in %llu ms (lame %llu, nginx %llu, php-fpm %llu, rest %llu), %u killed, %u strays, %s",
+        "stopped in %llu ms (lame %llu, nginx %llu, php-fpm %llu, rest %llu), %u cut short, %u strays, %s",
         (unsigned long long)total, (unsigned long long)d->spent_ms[LP_LAME],
         (unsigned long long)d->spent_ms[LP_QUIESCE], (unsigned long long)d->spent_ms[LP_FINISH],
-        (unsigned long long)d->spent_ms[LP_SWEEP], d->killed, d->strays, clean ? "clean" : "not clean");
+        (unsigned long long)d->spent_ms[LP_SWEEP], d->cut_short, d->strays, clean ? "clean" : "not clean");
     logfmt_metric("DrainDuration", (double)total, "Milliseconds");
 }
 
@@ -79,7 +79,7 @@ static void on_enter(member_t *m)
         break;
     case LP_EXIT:
         report_drain(m);
-        if (m->exit_status == EXIT_OK && m->drain.killed) m->exit_status = EXIT_DRAIN_DIRTY;
+        if (m->exit_status == EXIT_OK && m->drain.cut_short) m->exit_status = EXIT_DRAIN_DIRTY;
         uv_stop(m->loop);
         break;
     default:
@@ -142,12 +142,6 @@ void lifecycle_fail(member_t *m, int exit_status, err_id_t id, const char *reaso
     lifecycle_event(m, LE_FAILED);
 }
 
-static void stop_service(member_t *m, service_id_t id)
-{
-    bool front = id == SV_NGINX || id == SV_FPM;
-    child_stop(&m->children[id], grace_ms(m, front ? TERM_MARGIN_MS : KILL_MARGIN_MS));
-}
-
 static void apply_wants(member_t *m)
 {
     for (int id = 0; id < SV_COUNT_; id++) {
@@ -158,7 +152,7 @@ static void apply_wants(member_t *m)
             child_start(c);
             break;
         case WANT_OFF:
-            stop_service(m, (service_id_t)id);
+            child_stop(c, grace_ms(m));
             break;
         case WANT_KEEP:
             break;
@@ -177,8 +171,8 @@ static bool all_gone(const member_t *m)
 static bool sweep(member_t *m)
 {
     if (!all_gone(m)) return false; /* their exits call advance again */
-    bool must_die = budget_left(m) <= KILL_MARGIN_MS || m->drain.asked >= 2 ||
-                    clock_ms() - m->phase_since_ms > TERM_MARGIN_MS;
+    bool must_die =
+        budget_left(m) <= KILL_MARGIN_MS || m->drain.asked >= 2 || clock_ms() - m->phase_since_ms > STRAYS_MS;
     unsigned left = strays_signal(must_die ? SIGKILL : SIGTERM, m->drain.strays == 0);
     if (left > m->drain.strays) m->drain.strays = left;
     if (left == 0) return true;
@@ -260,7 +254,8 @@ static void start_probe(member_t *m, child_t *c)
 
 static void log_change(const child_t *c, child_state_t from, const char *why)
 {
-    bool bad = c->state == CS_BACKOFF || c->state == CS_FAILED || c->state == CS_KILLING;
+    bool bad =
+        c->state == CS_BACKOFF || c->state == CS_FAILED || c->state == CS_INSISTING || c->state == CS_KILLING;
     char how[160] = "";
     if (c->exits && (c->state == CS_BACKOFF || c->state == CS_FAILED || c->state == CS_DOWN))
         child_describe_exit(c->exit_status, how, sizeof how);
@@ -316,7 +311,7 @@ static void on_changed(child_t *c, child_state_t from, const char *why)
     log_change(c, from, why);
     if (c->state != CS_STARTING) probe_stop(&m->probes[c->slot]);
     if (c->state == CS_STARTING && c->row->ready == READY_BY_PROBE) start_probe(m, c);
-    if (c->state == CS_KILLING && from == CS_STOPPING && lifecycle_is_stopping(m->phase)) m->drain.killed++;
+    if (c->state == CS_INSISTING && lifecycle_is_stopping(m->phase)) m->drain.cut_short++;
     if (c->state == CS_BACKOFF && from == CS_UP) logfmt_metric("ChildRestarts", 1, "Count");
     if (c->slot == SV_PREPARE && c->state == CS_DONE) on_prepared(m);
     if (c->slot == SV_CRON && child_is_gone(c)) m->cron.holder = m->cron.running = false;

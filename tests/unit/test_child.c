@@ -168,6 +168,7 @@ static void test_a_stubborn_one_is_killed_when_its_grace_is_over(void **state)
     uint64_t asked = clock_ms();
     run_until(CS_DOWN);
     assert_true(clock_ms() - asked < 5000);
+    assert_int_equal(entered[CS_INSISTING], 1);
     assert_int_equal(entered[CS_KILLING], 1);
     assert_true(WIFSIGNALED(child.exit_status));
 }
