@@ -71,7 +71,7 @@ static decide_out_t install(const decide_in_t *in, decide_verdict_t v, const cha
     if (!in->install_auto) return out(DECIDE_HOLD, ERR_INSTALL_OFF, "the database holds no finished site");
     if (!in->install_settings)
         return out(DECIDE_HOLD, ERR_INSTALL_SETTINGS, "the database holds no finished site");
-    return attempts(in, v, why);
+    return attempts(in, v, somebody_works(&in->history) ? "another member installs" : why);
 }
 
 static decide_out_t upgrade(const decide_in_t *in, bool same_version)

@@ -128,7 +128,7 @@ int coord_maintenance_main(int argc, char **argv)
     if (flag_read(conf.data_dir, &now, &err) < 0) goto failed;
     say(&a, &now, now.kind != before.kind, text);
     lead_conf_free(&conf);
-    return EXIT_OK;
+    return strcmp(a.verb, "status") == 0 && now.kind != FLAG_NONE ? EXIT_DIFFERENT : EXIT_OK; /* closed: 1 */
 failed:
     log_err(LOG_ERROR_, &err);
     lead_conf_free(&conf);
