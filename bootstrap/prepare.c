@@ -5,6 +5,7 @@
 #include "bootstrap/roles.h"
 #include "bootstrap/secrets.h"
 #include "bootstrap/site.h"
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,6 +17,8 @@ enum { TEST_MS = 20000 };
 typedef struct {
     bool check, diff, quiet, code_info;
     const char *out; /* another directory than the run directory */
+    char **then;     /* a command to become afterwards */
+    bool anyway;     /* also when the site could not be prepared: a shell to find out why */
 } options_t;
 
 typedef struct {
@@ -61,6 +64,7 @@ static int failed(const err_t *err)
 
 static void tell_rendered(const prepare_t *p, const char *stage)
 {
+    if (p->opt.then) return; /* no process 1 listens, and stdout is the command's */
     const char *release = settings_str(p->set, SET_release);
     json_t *is_text = *release ? json_string(release) : NULL; /* NULL too when it is not UTF-8 */
     if (!is_text) release = p->site.code.release;
@@ -233,23 +237,40 @@ static int parse_options(int argc, char **argv, options_t *o)
             o->code_info = true;
         else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc)
             o->out = argv[++i];
-        else
+        else if ((strcmp(argv[i], "--then") == 0 || strcmp(argv[i], "--anyway") == 0) && i + 1 < argc) {
+            o->anyway = strcmp(argv[i], "--anyway") == 0;
+            o->then = argv + i + 1;
+            break;
+        } else
             return -1;
     }
     return o->check + o->diff + o->code_info + (o->out != NULL) > 1 ? -1 : 0;
+}
+
+static int become(char *const *argv)
+{
+    execvp(argv[0], argv);
+    int status = errno == ENOENT ? 127 : 126; /* as a shell has it */
+    fprintf(stderr, "moodlectl: cannot execute %s: %s\n", argv[0], strerror(errno));
+    return status;
 }
 
 int prepare_main(int argc, char **argv)
 {
     static prepare_t p;
     if (parse_options(argc, argv, &p.opt) < 0) {
-        log_write(LOG_ERROR_, ERR_USAGE, "prepare [--check | --diff [--quiet] | --out DIR | --code-info]");
+        log_write(LOG_ERROR_, ERR_USAGE,
+                  "prepare [--check | --diff [--quiet] | --out DIR | --code-info | --then COMMAND... | "
+                  "--anyway COMMAND...]");
         return EXIT_USAGE_;
     }
-    if (!p.opt.check && !p.opt.diff && !p.opt.out && !p.opt.code_info) role_begin();
+    bool role = !p.opt.check && !p.opt.diff && !p.opt.out && !p.opt.code_info && !p.opt.then;
+    if (role) role_begin();
+    if (p.opt.then) log_set_level(LOG_WARN_);
     p.set = settings_load(environ);
     int status = run(&p);
     output_free(&p.outputs);
     settings_free(&p.set);
+    if (p.opt.then && (status == 0 || p.opt.anyway)) return become(p.opt.then);
     return status;
 }

@@ -154,9 +154,38 @@ int run_main(const settings_t *set)
     return status;
 }
 
-int run_foreign(char *const *argv)
+bool run_is_rendered(const settings_t *set)
+{
+    char path[300];
+    snprintf(path, sizeof path, "%s/lead.json", settings_str(set, SET_run_dir));
+    return access(path, F_OK) == 0;
+}
+
+/* Role prepare becomes the command itself when it has rendered: nothing is left between it and the container's runtime. */
+static void become_by_prepare(char *const *argv, bool anyway)
+{
+    static char name[] = "moodlectl-role", prepare[] = "prepare", then[] = "--then", any[] = "--anyway";
+    char path[512];
+    size_t count = 0;
+    while (argv[count]) count++;
+    char **words = calloc(count + 4, sizeof *words);
+    if (!words) return;
+    words[0] = name;
+    words[1] = prepare;
+    words[2] = anyway ? any : then;
+    for (size_t i = 0; i < count; i++) words[3 + i] = argv[i];
+    services_role_path(path, sizeof path);
+    execv(path, words);
+    free(words);
+}
+
+int run_foreign(char *const *argv, bool anyway)
 {
     spawn_reset_signals();
+    settings_t *set = settings_load(environ);
+    bool prepare = set && settings_is_set(set, SET_url) && !run_is_rendered(set);
+    settings_free(&set);
+    if (prepare) become_by_prepare(argv, anyway);
     execvp(argv[0], argv);
     int status = errno == ENOENT ? 127 : 126;
     fprintf(stderr, "moodlectl: cannot execute %s: %s\n", argv[0], strerror(errno));

@@ -111,8 +111,7 @@ const char *services_run_path(const services_t *s, const char *name, char *buf, 
     return buf;
 }
 
-/* The role program lies beside this one. */
-static void role_path(char *buf, size_t size)
+void services_role_path(char *buf, size_t size)
 {
     ssize_t n = readlink("/proc/self/exe", buf, size - 16);
     buf[n > 0 ? n : 0] = '\0';
@@ -123,7 +122,7 @@ static void role_path(char *buf, size_t size)
 static void build_role(services_t *s, service_id_t id)
 {
     char path[TEXT_MAX];
-    role_path(path, sizeof path);
+    services_role_path(path, sizeof path);
     add_arg(s, id, path);
     add_arg(s, id, SERVICES[id].name);
     add_env(s, id, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");

@@ -281,6 +281,27 @@ def a_foreign_command(t):
     equal(m.wait_exit(10), 127, "a program that does not exist")
 
 
+@test(dbs=("pgsql",))
+def a_task_of_its_own(t):
+    """docker run IMAGE moodle SCRIPT, or a program that needs config.php: rendered first, and then executed as process 1."""
+    site = t.site(installed="base")
+    for words in (["moodle", "cfg", "--name=rolesactive"], ["run", "moodle", "cfg", "--name=rolesactive"],
+                  ["run", "--", "php", "/srv/moodle/admin/cli/cfg.php", "--name=rolesactive"]):
+        m = site.member(1, command=words)
+        m.start()
+        equal(m.wait_exit(60), 0, f"exit status of {words}")
+        equal(m.raw_log(), "1\n", f"output of {words}")
+    broken = site.member(2, command=["moodle", "cfg"], env={"MOODLE_DATABASE_TYPE": "oracle"})
+    broken.start()
+    equal(broken.wait_exit(30), 78, "a script without a site")
+    check("E-DB-TYPE" in broken.errors(), broken.errors())
+    shell = site.member(3, command=["sh", "-c", "echo a shell all the same"], env={"MOODLE_DATABASE_TYPE": "oracle"})
+    shell.start()
+    equal(shell.wait_exit(30), 0, "a shell to find out why")
+    check("E-DB-TYPE" in shell.errors(), shell.errors())
+    equal(shell.raw_log(), "a shell all the same\n", "output of the shell")
+
+
 @test(dbs=("pgsql",), standin=True)
 def php_is_not_reached_before_the_install(t):
     """Whatever is asked for, and by whatever method, while the database is empty."""

@@ -234,6 +234,8 @@ class Member:
             try:
                 o = json.loads(line)
             except ValueError:
+                o = None
+            if not isinstance(o, dict):
                 o = {"src": "?", "level": "error", "msg": line, "not_json": True}
             if (src is None or o.get("src") == src) and (event is None or o.get("event") == event) and (id is None or o.get("id") == id):
                 found.append(o)
