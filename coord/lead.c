@@ -164,12 +164,14 @@ static replica_event_t step_satisfied(lead_t *m)
 static void hold_words(const lead_t *m, char *buf, size_t size)
 {
     const schema_t *s = &m->in.schema;
+    /* nothing that changes while it holds: each new reason is a line in the log */
     if (s->kind == SCHEMA_EMPTY)
         snprintf(buf, size, "%s", m->out.why);
+    else if (s->kind == SCHEMA_PARTIAL)
+        snprintf(buf, size, "%s: %d tables, code %s", m->out.why, s->tables, m->conf.code_version);
     else
-        snprintf(buf, size, "%s: database %s, code %s (%d tables%s%s)", m->out.why,
-                 *s->version_text ? s->version_text : "none", m->conf.code_version, s->tables,
-                 m->row.exists && *m->row.result ? ", last run " : "", m->row.exists ? m->row.result : "");
+        snprintf(buf, size, "%s: database %s, code %s", m->out.why,
+                 *s->version_text ? s->version_text : "none", m->conf.code_version);
 }
 
 static replica_event_t step_held(lead_t *m)

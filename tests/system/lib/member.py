@@ -204,7 +204,7 @@ class Member:
         drop = ["setpriv", f"--reuid={self.site.uid(user)}", f"--regid={self.site.gid(user)}", "--init-groups", "--"] if user else []
         e = self.env()
         e.update(env or {})
-        p = subprocess.run(["nsenter", "-t", str(self.init_pid), "--mount", "--pid", "--uts", "--"] + drop + list(words), env=e, text=True,
+        p = subprocess.run(["nsenter", "-t", str(self.init_pid), "--mount", "--root", "--pid", "--uts", "--"] + drop + list(words), env=e, text=True,
                            errors="replace", timeout=seconds, capture_output=True, **({"input": stdin} if stdin else {"stdin": subprocess.DEVNULL}))
         if check and p.returncode != 0:
             raise Failure(f"{self.name}: {' '.join(words)}: status {p.returncode}\n{p.stdout[-2000:]}{p.stderr[-2000:]}")

@@ -245,7 +245,7 @@ class Load:
         self.stop()
 
     def summary(self):
-        return f"{self.good} good, {sum(self.failed.values())} failed {self.failed or ''}, slowest {self.slowest * 1000:.0f} ms"
+        return f"{self.good} good, {sum(self.failed.values())} failed{f' {self.failed}' if self.failed else ''}, slowest {self.slowest * 1000:.0f} ms"
 
 
 class Browser:
