@@ -586,7 +586,7 @@ def run_one(f, env, server, number):
     finally:
         site.end()
     print(f"{verdict:4} {server.kind:8} {f.__name__:24} {time.monotonic() - began:6.1f} s {words}", flush=True)
-    return verdict != "FAIL"
+    return verdict
 
 
 def main():
@@ -603,15 +603,17 @@ def main():
     unknown = set(a.tests) - {t.__name__ for t in TESTS}
     if unknown:
         p.error(f"no such test: {', '.join(sorted(unknown))}")
-    ok = True
+    verdicts = []
     with RunFolder(keep=a.keep) as env.folder:
         for kind in a.db or ["pgsql", "mariadb"]:
             server = database(env.folder, kind).start()
             for i, f in enumerate(wanted):
                 assert inspect.isfunction(f)
-                ok = run_one(f, env, server, i) and ok
+                verdicts.append(run_one(f, env, server, i))
             server.stop()
-    return 0 if ok else 1
+    passed, failed, skipped = (verdicts.count(v) for v in ("ok", "FAIL", "skip"))
+    print(f"{passed} passed, {failed} failed, {skipped} skipped")
+    return 1 if failed or not passed else 0
 
 
 if __name__ == "__main__":
