@@ -1,6 +1,7 @@
 #include "base/clock.h"
 #include <errno.h>
 #include <stdio.h>
+#include <sys/random.h>
 #include <time.h>
 
 static uint64_t read_ms(clockid_t id)
@@ -27,4 +28,11 @@ void clock_sleep_ms(uint64_t ms)
     struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
     while (clock_nanosleep(CLOCK_BOOTTIME, 0, &t, &t) == EINTR) {
     }
+}
+
+uint64_t clock_jitter_ms(uint64_t ms)
+{
+    unsigned char r = 128;
+    if (getrandom(&r, 1, GRND_NONBLOCK) != 1) r = 128;
+    return ms * (192 + r / 2) / 256;
 }

@@ -10,4 +10,7 @@ uint64_t clock_wall_ms(void); /* CLOCK_REALTIME, milliseconds since 1970: for ti
 void clock_rfc3339(uint64_t wall_ms, char buf[32]); /* 2026-01-31T12:00:00.123Z */
 void clock_sleep_ms(uint64_t ms);                   /* blocks; roles only */
 
+uint64_t clock_jitter_ms(
+    uint64_t ms); /* 75 to 125 per cent of it: members started together do not stay in step */
+
 #endif

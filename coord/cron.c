@@ -15,7 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 enum { IDLE_MS = 1000, SOON_MS = 2000, BACKOFF_MAX_MS = 60000, TOO_SHORT_MS = 2000 };
@@ -30,13 +29,6 @@ typedef struct cron {
     int failures, last_exit;
     char said[160]; /* why nothing runs; told when it changes */
 } cron_t;
-
-static uint64_t jitter(uint64_t ms)
-{
-    unsigned char r = 128;
-    if (getrandom(&r, 1, 0) != 1) r = 128;
-    return ms * (192 + r / 2) / 256;
-}
 
 static bool stop(void) { return role_stop_requested() != 0; }
 
@@ -270,11 +262,11 @@ int coord_cron_main(int argc, char **argv)
     }
     tell(&c, false, false);
     uint64_t poll = c.lease.times.cron_poll;
-    cron_pause(&c, jitter(IDLE_MS));
+    cron_pause(&c, clock_jitter_ms(IDLE_MS));
     while (!stop()) {
         c.run_now = false;
         contend(&c);
-        if (!stop()) cron_pause(&c, jitter(c.soon ? SOON_MS : poll));
+        if (!stop()) cron_pause(&c, clock_jitter_ms(c.soon ? SOON_MS : poll));
     }
     lead_conf_free(&c.conf);
     target_free(&c.target);

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 enum {
     BACKOFF_FIRST_MS = 200,
@@ -19,14 +18,6 @@ enum {
     REFUSED_MAX_MS = 60000,
     REDIS_LIMIT_MS = 4000
 };
-
-/* 75 to 125 per cent, so that members that were started together do not stay in step. */
-static uint64_t jitter(uint64_t ms)
-{
-    unsigned char r = 128;
-    if (getrandom(&r, 1, 0) != 1) r = 128;
-    return ms * (192 + r / 2) / 256;
-}
 
 static bool stop(void) { return role_stop_requested() != 0; }
 
@@ -105,7 +96,7 @@ static replica_event_t step_connect(lead_t *m)
     if (is_refusal(err.id)) return REPLICA_EV_REFUSED;
     m->backoff_ms = m->backoff_ms ? m->backoff_ms * 2 : BACKOFF_FIRST_MS;
     if (m->backoff_ms > BACKOFF_MAX_MS) m->backoff_ms = BACKOFF_MAX_MS;
-    lead_pause(m, jitter(m->backoff_ms));
+    lead_pause(m, clock_jitter_ms(m->backoff_ms));
     return REPLICA_EV_FAILED;
 }
 
@@ -113,7 +104,7 @@ static replica_event_t step_refused(lead_t *m)
 {
     m->backoff_ms = m->backoff_ms < REFUSED_MS ? REFUSED_MS : m->backoff_ms * 2;
     if (m->backoff_ms > REFUSED_MAX_MS) m->backoff_ms = REFUSED_MAX_MS;
-    lead_pause(m, jitter(m->backoff_ms));
+    lead_pause(m, clock_jitter_ms(m->backoff_ms));
     return REPLICA_EV_TIME;
 }
 
@@ -143,7 +134,7 @@ static replica_event_t step_watch(lead_t *m)
     err_t err = {0};
     if (state_read(m, &err) < 0) {
         connect_failed(m, &err);
-        lead_pause(m, jitter(BACKOFF_FIRST_MS));
+        lead_pause(m, clock_jitter_ms(BACKOFF_FIRST_MS));
         return REPLICA_EV_FAILED;
     }
     if (m->out.verdict == DECIDE_CURRENT) return REPLICA_EV_NOTHING;
@@ -157,7 +148,7 @@ static replica_event_t step_satisfied(lead_t *m)
     m->failed_ms = 0;
     m->forced = false;
     lead_tell(m, "current", ERR_NONE, "%s", m->out.why);
-    lead_pause(m, jitter(m->conf.watch_ms));
+    lead_pause(m, clock_jitter_ms(m->conf.watch_ms));
     return REPLICA_EV_TIME;
 }
 
@@ -181,7 +172,7 @@ static replica_event_t step_held(lead_t *m)
     hold_words(m, words, sizeof words);
     lead_tell(m, "hold", m->out.id, "%s", words);
     m->forced = false; /* it did not help: not to be remembered for another day */
-    lead_pause(m, jitter(m->conf.watch_ms));
+    lead_pause(m, clock_jitter_ms(m->conf.watch_ms));
     return REPLICA_EV_TIME;
 }
 
@@ -198,7 +189,7 @@ static replica_event_t step_waiting(lead_t *m)
     }
     if (got) return REPLICA_EV_OK;
     if (!err.id) lead_tell_row(m);
-    lead_pause(m, jitter(m->lease.times.poll));
+    lead_pause(m, clock_jitter_ms(m->lease.times.poll));
     return REPLICA_EV_BUSY;
 }
 
@@ -213,7 +204,7 @@ static replica_event_t failed(lead_t *m, const err_t *err)
     lead_tell(m, "waiting", err->id, "%s", err->msg);
     m->failed_ms = m->failed_ms ? m->failed_ms * 2 : BACKOFF_FIRST_MS;
     if (m->failed_ms > BACKOFF_MAX_MS) m->failed_ms = BACKOFF_MAX_MS;
-    lead_pause(m, jitter(m->failed_ms));
+    lead_pause(m, clock_jitter_ms(m->failed_ms));
     return REPLICA_EV_FAILED;
 }
 
@@ -253,7 +244,7 @@ static replica_event_t step_grace(lead_t *m)
     if (gone == 1) return REPLICA_EV_OK;
     lead_tell(m, "waiting", err.id, "%s", err.msg);
     lease_close(l);
-    lead_pause(m, jitter(BACKOFF_MAX_MS));
+    lead_pause(m, clock_jitter_ms(BACKOFF_MAX_MS));
     return REPLICA_EV_FAILED;
 }
 
