@@ -89,6 +89,14 @@ static json_t *site_json(const site_t *s)
                      value(s, SET_email), "support_email", value(s, SET_support_email));
 }
 
+/* An upgrade may go on through most of a stop; then it needs time for its polite end, and process 1 for its own. */
+static json_int_t job_patience_ms(const site_t *s)
+{
+    enum { REST_MS = 10000, LEAST_MS = 1000 };
+    int64_t budget = settings_int(s->set, SET_stop_timeout);
+    return budget > REST_MS + LEAST_MS ? budget - REST_MS : LEAST_MS;
+}
+
 json_t *output_lead_json(const site_t *s)
 {
     char member[256];
@@ -97,7 +105,7 @@ json_t *output_lead_json(const site_t *s)
     json_t *code = json_pack("{s:s,s:s,s:s,s:s}", "version", s->code.version, "release", s->code.release,
                              "branch", s->code.branch, "hash", s->code.hash);
     return json_pack(
-        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "member",
+        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:I,s:o}", "member",
         output_json_bytes(member), "release", output_json_bytes(*release ? release : s->code.release),
         "run_dir", value(s, SET_run_dir), "code_dir", output_json_bytes(s->web_dir), "data_dir",
         value(s, SET_data_dir), "template_dir", output_json_bytes(s->template_dir), "php",
@@ -105,7 +113,8 @@ json_t *output_lead_json(const site_t *s)
         "web_gid", (int)s->web.gid, "web_home", output_json_bytes(s->home), "code", code, "install",
         value(s, SET_install), "upgrade", value(s, SET_upgrade), "cron", truth(s, SET_cron),
         "cron_keepalive_s", (json_int_t)(settings_int(s->set, SET_cron_keepalive) / 1000), "watch_ms",
-        number(s, SET_watch_interval), "lease_scale", number(s, SET_lease_scale), "site", site_json(s));
+        number(s, SET_watch_interval), "lease_scale", number(s, SET_lease_scale), "job_patience_ms",
+        job_patience_ms(s), "site", site_json(s));
 }
 
 void output_json_mask(json_t *o)

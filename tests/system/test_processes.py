@@ -74,7 +74,7 @@ def stop_while_a_packet_eating_database_is_waited_for(t):
 @test(seconds=120)
 def stop_while_it_installs(t):
     """The install is ended, the lock is free, and the next member can heal what is there."""
-    site = t.site(MOODLECTL_LEASE_SCALE="30")
+    site = t.site(MOODLECTL_LEASE_SCALE="30", MOODLECTL_STOP_TIMEOUT="12s")  # all but 10 s of it is patience with the job
     t.real or site.standin(slow_ms=400)
     m, = site.start((1,))
     m.wait_log("it leads", lambda o: o.get("event") == "state" and o["msg"].startswith("leading"), 30)
