@@ -27,6 +27,12 @@ static const char *const CONFIG[] = {
         "SELECT name, value, UNIX_TIMESTAMP() FROM {mdl}config WHERE name IN"
         " ('version', 'release', 'rolesactive', 'allversionshash', 'upgraderunning', 'outagelessupgrade')",
 };
+static const char *const COLUMNS[] = {
+    [DB_PGSQL] = "SELECT count(*) FROM information_schema.columns WHERE table_schema = current_schema()"
+                 " AND table_name = '{mdl}config' AND column_name IN ('name', 'value')",
+    [DB_MYSQL] = "SELECT COUNT(*) FROM information_schema.columns WHERE table_schema = DATABASE()"
+                 " AND table_name = '{mdl}config' AND column_name IN ('name', 'value')",
+};
 static const char PEOPLE[] = "SELECT (SELECT COUNT(*) FROM (SELECT 1 FROM {mdl}user LIMIT 3) a),"
                              " (SELECT COUNT(*) FROM (SELECT 1 FROM {mdl}course LIMIT 2) b)";
 
@@ -59,6 +65,14 @@ static int config_read(db_t *db, uint64_t limit_ms, schema_t *s, err_t *err)
     return 0;
 }
 
+/* A table of that name which is not Moodle's: nothing that waiting mends, and nothing that may be dropped. */
+static bool config_is_foreign(db_t *db, uint64_t limit_ms)
+{
+    cleanup_rows db_rows_t r = {0};
+    return db_query(db, limit_ms, COLUMNS[db_family(db)], DB_NONE, &r, NULL) == 0 &&
+           db_cell_int(&r, 0, 0, 2) < 2;
+}
+
 int schema_read(db_t *db, uint64_t limit_ms, schema_t *ret, err_t *err)
 {
     *ret = (schema_t){.kind = SCHEMA_EMPTY, .small = true};
@@ -68,8 +82,13 @@ int schema_read(db_t *db, uint64_t limit_ms, schema_t *ret, err_t *err)
     ret->tables = (int)db_cell_int(&r, 0, 0, 0);
     if (ret->tables == 0) return 0;
     ret->kind = SCHEMA_PARTIAL;
-    if (db_cell_int(&r, 0, 1, 0) && config_read(db, limit_ms, ret, err) < 0)
-        return err_wrap(err, "reading Moodle's config table");
+    if (db_cell_int(&r, 0, 1, 0) && config_read(db, limit_ms, ret, err) < 0) {
+        if (!err || err->id != ERR_DB_QUERY || !config_is_foreign(db, limit_ms))
+            return err_wrap(err, "reading Moodle's config table");
+        err_clear(err);
+        ret->small = false;
+        return 0;
+    }
     if (db_cell_int(&r, 0, 2, 0) < 2) return 0;
     if (db_query(db, limit_ms, PEOPLE, DB_NONE, &people, err) < 0) return err_wrap(err, "counting users");
     ret->small = db_cell_int(&people, 0, 0, 9) <= 2 && db_cell_int(&people, 0, 1, 9) <= 1;
