@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The protocol between members, against real servers, with the roles run by hand (no process 1, no nginx).
 
-    run.py --build DIR [--db pgsql|mariadb] [--role PROGRAM] [--keep] [TEST...]
+    run.py --build DIR [--db pgsql|mariadb] [--role PROGRAM] [--retry] [--keep] [TEST...]
 
 Starts its own PostgreSQL, MariaDB and Redis in a temporary folder on loopback. Each test has a database of its own. The code is the
 stand-in Moodle; MOODLE_SRC and MOODLE_OLD name real trees for the test `real_upgrade`."""
@@ -598,6 +598,7 @@ def main():
     p.add_argument("--build", required=True)
     p.add_argument("--role")
     p.add_argument("--db", action="append", choices=["pgsql", "mariadb"])
+    p.add_argument("--retry", action="store_true", help="up to 3 failed tests get a second try; said aloud in the result")
     p.add_argument("--keep", action="store_true")
     p.add_argument("tests", nargs="*")
     a = p.parse_args()
@@ -607,13 +608,18 @@ def main():
     unknown = set(a.tests) - {t.__name__ for t in TESTS}
     if unknown:
         p.error(f"no such test: {', '.join(sorted(unknown))}")
-    verdicts = []
+    verdicts, tries = [], 0
     with RunFolder(keep=a.keep) as env.folder:
         for kind in a.db or ["pgsql", "mariadb"]:
             server = database(env.folder, kind).start()
             for i, f in enumerate(wanted):
                 assert inspect.isfunction(f)
                 verdicts.append(run_one(f, env, server, i))
+                if verdicts[-1] == "FAIL" and a.retry and tries < 3:
+                    tries += 1
+                    verdicts[-1] = run_one(f, env, server, 1000 + i)
+                    if verdicts[-1] == "ok":
+                        print(f"flaky: {kind} {f.__name__} passed on its second try only")
             server.stop()
     passed, failed, skipped = (verdicts.count(v) for v in ("ok", "FAIL", "skip"))
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
