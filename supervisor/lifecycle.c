@@ -305,13 +305,21 @@ static void on_prepared(member_t *m)
     lifecycle_event(m, LE_PREPARED);
 }
 
+/* nginx and php-fpm are cut short by the last signal, which means "now" to them. A role is only reminded by it (cron.php then
+ * gives its task back, to run again); it is cut short by SIGKILL. */
+static bool was_cut_short(const child_t *c)
+{
+    bool last_cuts = c->row->last_signal != c->row->stop_signal;
+    return c->state == (last_cuts ? CS_INSISTING : CS_KILLING);
+}
+
 static void on_changed(child_t *c, child_state_t from, const char *why)
 {
     member_t *m = c->loop->data;
     log_change(c, from, why);
     if (c->state != CS_STARTING) probe_stop(&m->probes[c->slot]);
     if (c->state == CS_STARTING && c->row->ready == READY_BY_PROBE) start_probe(m, c);
-    if (c->state == CS_INSISTING && lifecycle_is_stopping(m->phase)) m->drain.cut_short++;
+    if (lifecycle_is_stopping(m->phase) && was_cut_short(c)) m->drain.cut_short++;
     if (c->state == CS_BACKOFF && from == CS_UP) logfmt_metric("ChildRestarts", 1, "Count");
     if (c->slot == SV_PREPARE && c->state == CS_DONE) on_prepared(m);
     if (c->slot == SV_CRON && child_is_gone(c)) m->cron.holder = m->cron.running = false;

@@ -31,7 +31,7 @@ typedef struct drain {            /* one stop, from its first second */
     uint64_t budget_ms;           /* the whole stop */
     uint64_t spent_ms[LP_COUNT_]; /* per phase, for the report */
     unsigned asked;               /* stops asked for */
-    unsigned cut_short;           /* children that had to be asked again, or killed */
+    unsigned cut_short;           /* children that were cut short */
     unsigned strays;
 } drain_t;
 

@@ -42,7 +42,7 @@ def wait_until_process_1(m):
 
 @test(dbs=("pgsql",))
 def stop_while_it_boots(t):
-    site = t.site()
+    site = t.site(MOODLECTL_STOP_TIMEOUT="12s")  # a real install may have begun: all but 10 s is patience with it
     for pause in (0.02, 0.08, 0.15, 0.3, 0.6):
         m = site.member(1)
         m.start()
