@@ -260,8 +260,20 @@ def commands(t):
     m.exec(["moodlectl", "reload"])
     wait_for("rendered anew", lambda: any(o.get("event") == "reload" for o in m.log()), 20)
     wait_for("the page is there after a reload", lambda: m.get("/login/index.php").status == 200, 10)
+    strangers_are_turned_away(m)
     m.exec(["moodlectl", "drain"])
     equal(m.wait_exit(30), 0, "exit status after moodlectl drain")
+
+
+def strangers_are_turned_away(m):
+    """The socket's mode keeps others out; and were it open to all, process 1 asks the kernel who is calling."""
+    equal(m.exec(["stat", "-c", "%a", "/run/moodlectl/control.sock"]).stdout.strip(), "600", "mode of the control socket")
+    check(m.exec(["moodlectl", "drain"], user="nobody", check=False).returncode != 0, "anybody can drain")
+    m.exec(["chmod", "0755", "/run/moodlectl"])
+    m.exec(["chmod", "0666", "/run/moodlectl/control.sock"])
+    p = m.exec(["moodlectl", "drain"], user="nobody", check=False)
+    check(p.returncode == 77 and "E-CONTROL" in p.stderr, f"an open socket: {p.returncode} {p.stderr}")
+    equal(m.status()["phase"], "SERVE", "phase after strangers")
 
 
 @test(dbs=("pgsql",))
