@@ -13,6 +13,9 @@ import time
 PLUGIN = pathlib.Path(__file__).parent / "plugin"
 
 
+DIES_WITH_US = ["setpriv", "--pdeathsig=KILL", "--"]  # also when we are killed: nothing is left behind
+
+
 class Site:
     """kind is 'standin' or 'real'; server is one of databases.py."""
 
@@ -84,7 +87,7 @@ class Site:
         return dict(keep, LC_ALL="C.UTF-8", TZ="UTC", PGAPPNAME="standin-check")
 
     def start(self, script, *args, inputvars=5000):
-        command = ["php", "-d", f"max_input_vars={inputvars}", script, *args]
+        command = [*DIES_WITH_US, "php", "-d", f"max_input_vars={inputvars}", script, *args]
         process = subprocess.Popen(command, cwd=self.tree, env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.PIPE, start_new_session=True)
         self.started.append(process)
@@ -148,7 +151,7 @@ class Site:
         if self.web_process:
             return
         log = open(self.folder / "web.log", "ab")
-        command = ["php", "-d", "max_input_vars=5000", "-d", "display_errors=0", "-d", "opcache.enable=0", "-S", f"127.0.0.1:{self.port}", "-t", str(self.tree)]
+        command = [*DIES_WITH_US, "php", "-d", "max_input_vars=5000", "-d", "display_errors=0", "-d", "opcache.enable=0", "-S", f"127.0.0.1:{self.port}", "-t", str(self.tree)]
         self.web_process = subprocess.Popen(command, cwd=self.tree, env=self.environment(), stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True)
         for _ in range(100):
