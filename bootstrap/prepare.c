@@ -208,11 +208,7 @@ static int run(prepare_t *p)
 {
     int status = 0;
     tell_issues(p);
-    if (p->opt.check) {
-        settings_check(p->set);
-        tell_issues(p);
-        return issues_status(p);
-    }
+    if (p->opt.check) return finish_settings(p);
     site_find(&p->site, p->set, &p->problems);
     if (p->opt.code_info) return show_code_info(p);
     status = issues_status(p);

@@ -189,12 +189,6 @@ void child_stop(child_t *c, uint64_t grace_ms)
         child_feed(c, CE_STOP);
 }
 
-void child_bounce(child_t *c, uint64_t grace_ms)
-{
-    c->stop_deadline_ms = clock_ms() + grace_ms;
-    child_feed(c, CE_BOUNCE);
-}
-
 bool child_send(child_t *c, const char *line)
 {
     size_t len = strlen(line);

@@ -64,7 +64,6 @@ void child_start(child_t *c);
 void child_stop(child_t *c,
                 uint64_t grace_ms); /* until SIGKILL; a second call may shorten it, never lengthen it */
 void child_ready(child_t *c);
-void child_bounce(child_t *c, uint64_t grace_ms);
 void child_signal(child_t *c, int sig); /* to the leader alone; nothing when there is no process */
 void child_kill_now(child_t *c);        /* SIGKILL to its group; its state follows at the exit */
 bool child_send(child_t *c,

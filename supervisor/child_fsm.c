@@ -16,7 +16,6 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
                 [CE_START] = GO(CS_STARTING, ACT_SPAWN, "wanted"),
                 [CE_STOP] = IGNORED(CS_DOWN),
                 [CE_READY] = IGNORED(CS_DOWN), /* a late answer of the process before */
-                [CE_BOUNCE] = IGNORED(CS_DOWN),
                 [CE_EXIT_DONE] = IGNORED(CS_DOWN),
                 [CE_EXIT_AGAIN] = IGNORED(CS_DOWN),
                 [CE_EXIT_FINAL] = IGNORED(CS_DOWN),
@@ -27,7 +26,6 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
                 [CE_START] = IGNORED(CS_STARTING),
                 [CE_STOP] = GO(CS_STOPPING, ACT_TERM, "stopped while starting"),
                 [CE_READY] = GO(CS_UP, ACT_NONE, "ready"),
-                [CE_BOUNCE] = GO(CS_BOUNCING, ACT_TERM, "restart"),
                 [CE_EXIT_DONE] = GO(CS_DONE, ACT_NONE, "done"),
                 [CE_EXIT_AGAIN] = GO(CS_BACKOFF, ACT_NONE, "died while starting"),
                 [CE_EXIT_FINAL] = GO(CS_FAILED, ACT_NONE, "failed"),
@@ -38,7 +36,6 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
                 [CE_START] = IGNORED(CS_UP),
                 [CE_STOP] = GO(CS_STOPPING, ACT_TERM, "stop"),
                 [CE_READY] = IGNORED(CS_UP),
-                [CE_BOUNCE] = GO(CS_BOUNCING, ACT_TERM, "restart"),
                 [CE_EXIT_DONE] = GO(CS_DONE, ACT_NONE, "done"),
                 [CE_EXIT_AGAIN] = GO(CS_BACKOFF, ACT_NONE, "died"),
                 [CE_EXIT_FINAL] = GO(CS_FAILED, ACT_NONE, "died too often"),
@@ -49,7 +46,6 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
                 [CE_START] = IGNORED(CS_BOUNCING),
                 [CE_STOP] = GO(CS_STOPPING, ACT_TERM, "stop"),
                 [CE_READY] = IGNORED(CS_BOUNCING),
-                [CE_BOUNCE] = IGNORED(CS_BOUNCING),
                 [CE_EXIT_DONE] = GO(CS_BACKOFF, ACT_NONE, "ended for the restart"),
                 [CE_EXIT_AGAIN] = GO(CS_BACKOFF, ACT_NONE, "ended for the restart"),
                 [CE_EXIT_FINAL] = GO(CS_FAILED, ACT_NONE, "died too often"),
@@ -60,7 +56,6 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
                 [CE_START] = IGNORED(CS_BACKOFF), /* the delay is a state: no path around it */
                 [CE_STOP] = GO(CS_DOWN, ACT_NONE, "stop"),
                 [CE_READY] = IGNORED(CS_BACKOFF),
-                [CE_BOUNCE] = IGNORED(CS_BACKOFF),
                 [CE_EXIT_DONE] = IGNORED(CS_BACKOFF),
                 [CE_EXIT_AGAIN] = IGNORED(CS_BACKOFF),
                 [CE_EXIT_FINAL] = IGNORED(CS_BACKOFF),
@@ -71,7 +66,6 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
                 [CE_START] = IGNORED(CS_STOPPING), /* starts from DOWN if still wanted then */
                 [CE_STOP] = IGNORED(CS_STOPPING),
                 [CE_READY] = IGNORED(CS_STOPPING),
-                [CE_BOUNCE] = IGNORED(CS_STOPPING),
                 [CE_EXIT_DONE] = GO(CS_DOWN, ACT_NONE, "stopped"),
                 [CE_EXIT_AGAIN] = GO(CS_DOWN, ACT_NONE, "stopped"),
                 [CE_EXIT_FINAL] = GO(CS_DOWN, ACT_NONE, "stopped"),
@@ -82,7 +76,6 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
                 [CE_START] = IGNORED(CS_INSISTING),
                 [CE_STOP] = IGNORED(CS_INSISTING),
                 [CE_READY] = IGNORED(CS_INSISTING),
-                [CE_BOUNCE] = IGNORED(CS_INSISTING),
                 [CE_EXIT_DONE] = GO(CS_DOWN, ACT_NONE, "stopped, cut short"),
                 [CE_EXIT_AGAIN] = GO(CS_DOWN, ACT_NONE, "stopped, cut short"),
                 [CE_EXIT_FINAL] = GO(CS_DOWN, ACT_NONE, "stopped, cut short"),
@@ -93,7 +86,6 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
                 [CE_START] = IGNORED(CS_KILLING),
                 [CE_STOP] = IGNORED(CS_KILLING),
                 [CE_READY] = IGNORED(CS_KILLING),
-                [CE_BOUNCE] = IGNORED(CS_KILLING),
                 [CE_EXIT_DONE] = GO(CS_DOWN, ACT_NONE, "killed"),
                 [CE_EXIT_AGAIN] = GO(CS_DOWN, ACT_NONE, "killed"),
                 [CE_EXIT_FINAL] = GO(CS_DOWN, ACT_NONE, "killed"),
@@ -104,7 +96,6 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
                 [CE_START] = IGNORED(CS_FAILED),
                 [CE_STOP] = GO(CS_DOWN, ACT_NONE, "stop"),
                 [CE_READY] = IGNORED(CS_FAILED),
-                [CE_BOUNCE] = IGNORED(CS_FAILED),
                 [CE_EXIT_DONE] = IGNORED(CS_FAILED),
                 [CE_EXIT_AGAIN] = IGNORED(CS_FAILED),
                 [CE_EXIT_FINAL] = IGNORED(CS_FAILED),
@@ -115,7 +106,6 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
                 [CE_START] = IGNORED(CS_DONE),
                 [CE_STOP] = GO(CS_DOWN, ACT_NONE, "no longer wanted"),
                 [CE_READY] = IGNORED(CS_DONE),
-                [CE_BOUNCE] = IGNORED(CS_DONE),
                 [CE_EXIT_DONE] = IGNORED(CS_DONE),
                 [CE_EXIT_AGAIN] = IGNORED(CS_DONE),
                 [CE_EXIT_FINAL] = IGNORED(CS_DONE),
@@ -137,9 +127,10 @@ static const char *const STATE_NAME[CS_COUNT_] = {
 };
 
 static const char *const EVENT_NAME[CE_COUNT_] = {
-    [CE_START] = "start",           [CE_STOP] = "stop",           [CE_READY] = "ready",
-    [CE_BOUNCE] = "bounce",         [CE_EXIT_DONE] = "exit-done", [CE_EXIT_AGAIN] = "exit-again",
-    [CE_EXIT_FINAL] = "exit-final", [CE_TIMEOUT] = "timeout",
+    [CE_START] = "start",           [CE_STOP] = "stop",
+    [CE_READY] = "ready",           [CE_EXIT_DONE] = "exit-done",
+    [CE_EXIT_AGAIN] = "exit-again", [CE_EXIT_FINAL] = "exit-final",
+    [CE_TIMEOUT] = "timeout",
 };
 
 const child_step_t *child_fsm_step(child_state_t state, child_event_t event) { return &STEP[state][event]; }

@@ -9,7 +9,7 @@ typedef enum {
     CS_DOWN,      /* no process; starts when wanted */
     CS_STARTING,  /* process there, not ready yet */
     CS_UP,        /* ready */
-    CS_BOUNCING,  /* stop signal sent so that it starts anew */
+    CS_BOUNCING,  /* killed because it was not ready in time; starts anew */
     CS_BACKOFF,   /* died; waits before the next start */
     CS_STOPPING,  /* stop signal sent, awaiting its exit */
     CS_INSISTING, /* the last signal before SIGKILL sent: end now, cleanly if you can */
@@ -23,7 +23,6 @@ typedef enum {
     CE_START,      /* it is wanted */
     CE_STOP,       /* it is no longer wanted */
     CE_READY,      /* it says, or a probe found, that it is ready */
-    CE_BOUNCE,     /* it must be started anew: alive but not answering, or by an operator */
     CE_EXIT_DONE,  /* a one-shot ended with 0 */
     CE_EXIT_AGAIN, /* it died and may be tried again */
     CE_EXIT_FINAL, /* it died and must not be tried again */

@@ -30,7 +30,6 @@ void logfmt_init(bool json, log_level_t least, const char *member)
 }
 
 void logfmt_set_release(const char *release) { copy_escaped(f.release, sizeof f.release, release); }
-bool logfmt_is_json(void) { return f.json; }
 
 static const char *stamp(void)
 {

@@ -11,7 +11,6 @@
 
 void logfmt_init(bool json, log_level_t least, const char *member);
 void logfmt_set_release(const char *release);
-bool logfmt_is_json(void);
 
 /* A line of a child. `src`: "nginx", "nginx.access", "php", "cron", ... part 0: whole line. */
 void logfmt_child(const char *src, log_level_t level, out_class_t cls, const char *bytes, size_t len,

@@ -78,7 +78,6 @@ void ring_push(ring_t *r, uint64_t seq, const char *bytes, size_t len)
 
 bool ring_is_empty(const ring_t *r) { return r->used == 0; }
 uint64_t ring_next_seq(const ring_t *r) { return r->used ? oldest(r).seq : UINT64_MAX; }
-size_t ring_next_len(const ring_t *r) { return r->used ? oldest(r).len : 0; }
 
 size_t ring_pop(ring_t *r, char *to, size_t room)
 {

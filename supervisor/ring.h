@@ -18,7 +18,6 @@ void ring_init(ring_t *r, size_t limit);
 void ring_push(ring_t *r, uint64_t seq, const char *bytes, size_t len);
 bool ring_is_empty(const ring_t *r);
 uint64_t ring_next_seq(const ring_t *r); /* of the oldest line; UINT64_MAX when empty */
-size_t ring_next_len(const ring_t *r);   /* of the oldest line */
 size_t ring_pop(ring_t *r, char *to,
                 size_t room);          /* moves the oldest line out; 0: none, or it does not fit */
 uint64_t ring_take_dropped(ring_t *r); /* reads and resets the counter */

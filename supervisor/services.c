@@ -213,6 +213,3 @@ void services_spec(const services_t *s, service_id_t id, spawn_spec_t *ret_spec)
     ret_spec->uid = s->uid;
     ret_spec->gid = s->gid;
 }
-
-uid_t services_web_uid(const services_t *s) { return s->uid; }
-gid_t services_web_gid(const services_t *s) { return s->gid; }

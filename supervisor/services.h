@@ -18,7 +18,5 @@ void services_spec(const services_t *s, service_id_t id, spawn_spec_t *ret_spec)
 const char *services_run_path(const services_t *s, const char *name, char *buf,
                               size_t size);      /* file in the run directory */
 void services_role_path(char *buf, size_t size); /* the role program, which lies beside this one */
-uid_t services_web_uid(const services_t *s);
-gid_t services_web_gid(const services_t *s);
 
 #endif

@@ -37,7 +37,7 @@ def control(address, **state):
     opener.open(urllib.request.Request(address + "/-/control", data=json.dumps(whole).encode()), timeout=5).read()
 
 
-def prepare(program, root, address, **more):
+def prepare(program, root, address, *options, **more):
     env = {"PATH": os.environ["PATH"], "MOODLE_URL": "https://moodle.example", "MOODLE_DATABASE_TYPE": "pgsql",
            "MOODLE_DATABASE_HOST": "127.0.0.1", "MOODLE_DATABASE_USER_ARN": NAME + ":username::",
            "MOODLE_DATABASE_PASSWORD_ARN": NAME + ":password::", "MOODLE_DATABASE_PORT_NUMBER_ARN": NAME + ":port",
@@ -47,7 +47,7 @@ def prepare(program, root, address, **more):
            "AWS_ENDPOINT_URL_SECRETS_MANAGER": address, "AWS_CONTAINER_AUTHORIZATION_TOKEN": "the-token",
            "AWS_CONTAINER_CREDENTIALS_FULL_URI": address + "/v2/credentials/abc", **more}
     env = {name: value for name, value in env.items() if value is not None}
-    done = subprocess.run([program, "prepare"], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run([program, "prepare", *options], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=False)
     return done.returncode, done.stdout + done.stderr
 
 
@@ -81,6 +81,12 @@ def cases(program, root, address):
     check("user and port come from the same secret", (moodle["db"]["user"], moodle["db"]["port"]) == ("moodle_app", 5433), moodle["db"])
     check("a whole secret is in lead.json", lead["site"]["admin_password"] == "Adm1n hush!", lead["site"])
     check("nothing secret was said", ODD[:9] not in said and "hush" not in said, said)
+
+    status, said = prepare(program, root, address, "--check", MOODLECTL_RUN_DIR=f"{root}/unused")
+    check("--check fetches, and writes nothing", status == 0 and not (root / "unused").exists() and "hush" not in said, said)
+    control(address, faults=[{"do": "decrypt", "times": 0}])
+    status, said = prepare(program, root, address, "--check")
+    check("--check finds a secret that cannot be had", status == 77 and said.count("E-SEC-DECRYPT") == 4, said)
 
     for fault, error, code in (("decrypt", "E-SEC-DECRYPT", 77), ("deleted", "E-SEC-REQUEST", 78), ("wrong_json", "E-SEC-FORMAT", 78)):
         control(address, faults=[{"do": fault, "times": 0}])
