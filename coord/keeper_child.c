@@ -1,7 +1,7 @@
 #include "coord/keeper_child.h"
 #include "base/clock.h"
 #include "base/fd.h"
-#include <dirent.h>
+#include "base/proc.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -83,29 +83,11 @@ static _Noreturn void program_exec(const keeper_spec_t *spec, int pipes[KEEPER_P
 
 /* ---- the keeper ---- */
 
-/* Everything whose parent is this process: the program, and what it left behind (we are its subreaper). */
-static int children_kill(void)
+static void child_kill(pid_t pid, const proc_stat_t *p, void *arg)
 {
-    DIR *d = opendir("/proc");
-    int n = 0;
-    if (!d) return 0;
-    for (struct dirent *e; (e = readdir(d));) {
-        char path[64], text[512];
-        if (e->d_name[0] < '1' || e->d_name[0] > '9') continue;
-        snprintf(path, sizeof path, "/proc/%.16s/stat", e->d_name);
-        int fd = open(path, O_RDONLY | O_CLOEXEC);
-        ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
-        if (fd >= 0) close(fd);
-        if (len <= 0) continue;
-        text[len] = '\0';
-        char *after = strrchr(text, ')'); /* the command may hold blanks: ") S PPID ..." */
-        if (!after || strlen(after) < 4 || strtol(after + 4, NULL, 10) != getpid()) continue;
-        if (after[2] == 'Z') continue;
-        kill((pid_t)strtol(e->d_name, NULL, 10), SIGKILL);
-        n++;
-    }
-    closedir(d);
-    return n;
+    (void)p;
+    (void)arg;
+    kill(pid, SIGKILL);
 }
 
 static void reap(keep_t *k)
@@ -125,7 +107,8 @@ static void all_kill(keep_t *k)
     int group = atomic_load(k->group);
     for (;;) {
         if (group > 1) kill(-group, SIGKILL);
-        int left = children_kill();
+        /* the program, and what it left behind: we are its subreaper */
+        unsigned left = proc_children(child_kill, NULL);
         reap(k);
         if (left == 0 && k->program == 0) return;
         clock_sleep_ms(5);

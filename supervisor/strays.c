@@ -1,53 +1,25 @@
 #include "supervisor/strays.h"
+#include "base/proc.h"
 #include "supervisor/logfmt.h"
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+#include <signal.h>
 
 typedef struct {
-    char name[32], state;
-    int ppid;
-} proc_t;
+    int sig;
+    bool name_them;
+} stray_order_t;
 
-/* proc(5), /proc/pid/stat: "pid (name) state ppid ..."; the name may hold blanks and parentheses. */
-static bool read_stat(long pid, proc_t *ret)
+static void stray_end(pid_t pid, const proc_stat_t *p, void *arg)
 {
-    char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/%ld/stat", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    ssize_t n = read(fd, text, sizeof text - 1);
-    close(fd);
-    if (n <= 0) return false;
-    text[n] = '\0';
-    char *open_p = strchr(text, '('), *close_p = strrchr(text, ')');
-    if (!open_p || !close_p || strlen(close_p) < 5) return false;
-    *close_p = '\0';
-    snprintf(ret->name, sizeof ret->name, "%s", open_p + 1);
-    ret->state = close_p[2];
-    ret->ppid = (int)strtol(close_p + 4, NULL, 10);
-    return true;
+    const stray_order_t *o = arg;
+    if (o->name_them)
+        logfmt_own(LOG_WARN_, ERR_NONE, "stray", "ending %s (pid %d), which outlived its parent", p->name,
+                   (int)pid);
+    kill(pid, o->sig);
+    kill(pid, SIGCONT);
 }
 
 unsigned strays_signal(int sig, bool name_them)
 {
-    unsigned count = 0;
-    DIR *dir = opendir("/proc");
-    if (!dir) return 0;
-    for (struct dirent *d; (d = readdir(dir));) {
-        proc_t p;
-        long pid = strtol(d->d_name, NULL, 10);
-        if (pid <= 1 || !read_stat(pid, &p) || p.ppid != getpid() || p.state == 'Z') continue;
-        count++;
-        if (name_them)
-            logfmt_own(LOG_WARN_, ERR_NONE, "stray", "ending %s (pid %ld), which outlived its parent", p.name,
-                       pid);
-        kill((pid_t)pid, sig);
-        kill((pid_t)pid, SIGCONT);
-    }
-    closedir(dir);
-    return count;
+    stray_order_t order = {sig, name_them};
+    return proc_children(stray_end, &order);
 }
