@@ -73,15 +73,16 @@ static int number_parse(const char *text, const unit_t *units, int64_t *ret)
     return -1;
 }
 
-/* The row's hint is "least..most" in the row's own units. */
+/* The row's hint is "least..most" in the row's own units, and perhaps "|never". */
 static int range_check(const parse_t *p, const unit_t *units)
 {
     const char *dots = strstr(p->row->hint, "..");
-    char low[32];
+    char low[32], high[32];
     int64_t least = 0, most = 0;
     if (!dots || (size_t)(dots - p->row->hint) >= sizeof low) return 0;
     snprintf(low, sizeof low, "%.*s", (int)(dots - p->row->hint), p->row->hint);
-    if (number_parse(low, units, &least) < 0 || number_parse(dots + 2, units, &most) < 0)
+    snprintf(high, sizeof high, "%.*s", (int)strcspn(dots + 2, "|"), dots + 2);
+    if (number_parse(low, units, &least) < 0 || number_parse(high, units, &most) < 0)
         return err_set(p->err, ERR_BUG, "the range \"%s\" in settings.def", p->row->hint);
     if (p->num >= least && p->num <= most) return 0;
     char why[96];
@@ -98,6 +99,11 @@ static int parse_int(parse_t *p) { return parse_number(p, NO_UNITS, "is not a wh
 
 static int parse_millis(parse_t *p)
 {
+    if (strstr(p->row->hint, "|never") && strcasecmp(p->text, "never") == 0) {
+        p->num = SET_NEVER;
+        buf_str(p->out, "never");
+        return 0;
+    }
     return parse_number(p, MILLIS_UNITS, "is not a duration: digits and a unit, ms s m or h, as in 30s");
 }
 

@@ -9,7 +9,7 @@
 
 enum { SET_BOOL_AUTO = 2 };
 
-/* Checks `text` and gives its number (BOOL 0, 1 or SET_BOOL_AUTO; INT; MILLIS in ms; SIZE in bytes; else 0) and its
+/* Checks `text` and gives its number (BOOL 0, 1 or SET_BOOL_AUTO; INT; MILLIS in ms or SET_NEVER; SIZE in bytes; else 0) and its
  * canonical form, appended to *ret_text (ENUM as in the table, PATH without a slash at the end). */
 int set_value_parse(set_id_t id, const char *text, bool is_hidden, buf_t *ret_text, int64_t *ret_num,
                     err_t *err);

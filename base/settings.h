@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 enum { SF_REQUIRED = 1, SF_SECRET = 2, SF_ENV = 4 };
+enum { SET_NEVER = -1 }; /* a MILLIS setting whose hint ends with "|never" */
 typedef enum {
     ST_STRING,
     ST_PATH,

@@ -160,6 +160,9 @@ static void hold_words(const lead_t *m, char *buf, size_t size)
         snprintf(buf, size, "%s", m->out.why);
     else if (s->kind == SCHEMA_PARTIAL)
         snprintf(buf, size, "%s: %d tables, code %s", m->out.why, s->tables, m->conf.code_version);
+    else if (m->out.id == ERR_OTHER_CODE)
+        snprintf(buf, size, "%s: version %s, plugins %.12s; the code has plugins %.12s", m->out.why,
+                 s->version_text, *s->hash ? s->hash : "none", m->conf.code_hash);
     else
         snprintf(buf, size, "%s: database %s, code %s", m->out.why,
                  *s->version_text ? s->version_text : "none", m->conf.code_version);

@@ -15,7 +15,7 @@ enum {
     CLI_HEALTH =
         4, /* exit status 0 or 1 and nothing else: container health checks give 2 and up other meanings */
 };
-enum { CLI_OPTS = 4, CLI_EXITS = 8 };
+enum { CLI_OPTS = 4, CLI_EXITS = 10 };
 
 typedef struct {
     const char *name; /* "--json" */

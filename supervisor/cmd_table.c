@@ -17,8 +17,8 @@ const cli_cmd_t CLI_COMMANDS[] = {
                "hurries.\n"
                "With a COMMAND that is not moodlectl's own, executes that instead.",
      .examples = "moodlectl run\nmoodlectl run -- bash",
-     .exits = {EXIT_CHILD_FAILED, EXIT_PROBE_FAILED, EXIT_DRAIN_DIRTY, EXIT_NOINPUT, EXIT_SOFTWARE,
-               EXIT_CANTCREAT, EXIT_CONFIG},
+     .exits = {EXIT_CHILD_FAILED, EXIT_PROBE_FAILED, EXIT_DRAIN_DIRTY, EXIT_OLD_CODE, EXIT_NOINPUT,
+               EXIT_SOFTWARE, EXIT_CANTCREAT, EXIT_CONFIG},
      .most = INT_MAX,
      .flags = CLI_RAW},
     {.name = "status",

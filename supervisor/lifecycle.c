@@ -31,7 +31,15 @@ static uint64_t grace_ms(const member_t *m)
     return left > KILL_MARGIN_MS ? left - KILL_MARGIN_MS : 0;
 }
 
-static void on_deadline(uv_timer_t *timer) { lifecycle_event(timer->data, LE_DEADLINE); }
+/* In HOLD it is the time that old code waits for its replacement. The orchestrator sees the status. */
+static void on_deadline(uv_timer_t *timer)
+{
+    member_t *m = timer->data;
+    if (m->phase == LP_HOLD)
+        lifecycle_fail(m, err_status(m->reason_id), m->reason_id, m->reason);
+    else
+        lifecycle_event(m, LE_DEADLINE);
+}
 
 static void on_sweep_tick(uv_timer_t *timer) { advance(timer->data); }
 
@@ -129,6 +137,24 @@ void lifecycle_stop(member_t *m, const char *who)
         if (m->children[SV_FPM].state == CS_STOPPING) child_signal(&m->children[SV_FPM], SIGTERM);
     }
     advance(m);
+}
+
+/* A member whose code the site has left behind can never serve again. */
+void lifecycle_hold_check(member_t *m)
+{
+    int64_t ms = settings_int(m->set, SET_stale_exit);
+    bool stale = m->phase == LP_HOLD && err_status(m->reason_id) == EXIT_OLD_CODE && ms != SET_NEVER;
+    if (!stale) {
+        if (m->phase == LP_HOLD) uv_timer_stop(&m->deadline);
+        return;
+    }
+    if (uv_is_active((uv_handle_t *)&m->deadline)) return;
+    if (!m->served) ms = 0;
+    if (ms > 0)
+        logfmt_own(LOG_NOTICE_, m->reason_id, "stale",
+                   "the holding page stays for %lld ms; then the container ends with exit status %d",
+                   (long long)ms, EXIT_OLD_CODE);
+    arm(m, (uint64_t)ms);
 }
 
 void lifecycle_fail(member_t *m, int exit_status, err_id_t id, const char *reason)

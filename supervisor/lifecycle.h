@@ -9,6 +9,8 @@ void lifecycle_init(member_t *m);
 void lifecycle_event(member_t *m, lifecycle_event_t event);
 void lifecycle_stop(member_t *m,
                     const char *who); /* the first asks to drain, the second to hurry, the third kills */
+void lifecycle_hold_check(
+    member_t *m); /* after the reason of HOLD may have changed: old code does not wait for ever */
 void lifecycle_fail(member_t *m, int exit_status, err_id_t id, const char *reason);
 bool lifecycle_reload(
     member_t *m); /* renders anew, then nginx and php-fpm follow; false: not in this phase */

@@ -83,6 +83,7 @@ static void on_state(member_t *m, child_t *c, const json_t *e)
                    state, reason);
     for (size_t i = 0; i < sizeof STATES / sizeof *STATES; i++)
         if (strcmp(STATES[i].state, state) == 0) lifecycle_event(m, STATES[i].event);
+    lifecycle_hold_check(m);
     status_page_soon(m);
 }
 

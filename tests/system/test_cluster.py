@@ -217,8 +217,14 @@ def upgrade_by_newer_members(t):
 def old_code_never_starts_on_a_newer_database(t):
     if t.real and not t.code.old_source:
         raise Failure("set MOODLE_OLD_SRC for a real Moodle")
+    """It ends, so that the orchestrator counts it as failed; or it waits for a person, as MOODLECTL_STALE_EXIT says."""
     site = t.site(installed="base")
     m, = site.start((1,), release="older")
+    equal(m.wait_exit(60), 14, "exit status of old code")
+    said = [o["msg"] for o in m.log() if o.get("id") == "E-OLD-CODE"]
+    check(any(site.config("version") in s and str(t.code.version("older")) in s for s in said), f"both versions: {said}")
+    m.extra["MOODLECTL_STALE_EXIT"] = "never"
+    m.start()
     m.wait_phase("HOLD", 60)
     equal(m.health()["id"], "E-OLD-CODE", "reason")
     equal(float(site.config("version")), float(t.code.version("base")), "version")
@@ -228,14 +234,17 @@ def old_code_never_starts_on_a_newer_database(t):
 
 @test(seconds=150)
 def a_second_member_with_other_code(t):
-    """One more plugin in the new image: it upgrades; the member without that plugin stops serving."""
-    site = t.site(installed="base")
+    """One more plugin in the new image: it upgrades; the member without that plugin stops serving, and later ends."""
+    site = t.site(installed="base", MOODLECTL_STALE_EXIT="8s")
     m1, = site.serve((1,))
     m2, = site.start((2,), release="plugin")
     m2.wait_phase("SERVE", 300 if t.real else 60)
     equal([r for r in runs(site) if r[0] == "upgrade"], [("upgrade", "ok")], "upgrades")
     m1.wait_phase("HOLD", 30)
     check(m1.health()["id"] in ("E-OTHER-CODE", "E-OLD-CODE"), f"why the first member holds: {m1.health()}")
+    equal(m1.get("/").status, 503, "its page meanwhile")
+    equal(m1.wait_exit(30), 14, "exit status of a member that became old")
+    equal(m2.phase(), "SERVE", "the new member")
 
 
 @test(seconds=120, standin=True)

@@ -118,6 +118,10 @@ static void test_types(void **state)
     number("MOODLECTL_LAME_DUCK=1500ms", SET_lame_duck, 1500);
     number("MOODLECTL_LAME_DUCK=2m", SET_lame_duck, 120000);
     number("MOODLECTL_LAME_DUCK=0s", SET_lame_duck, 0);
+    number("MOODLECTL_STALE_EXIT=5m", SET_stale_exit, 300000);
+    number("MOODLECTL_STALE_EXIT=Never", SET_stale_exit, SET_NEVER);
+    wrong("MOODLECTL_STALE_EXIT=2h", ERR_SET_INVALID);
+    wrong("MOODLECTL_LAME_DUCK=never", ERR_SET_INVALID);
     wrong("MOODLECTL_LAME_DUCK=30", ERR_SET_INVALID);
     wrong("MOODLECTL_LAME_DUCK=-1s", ERR_SET_INVALID);
     wrong("MOODLECTL_LAME_DUCK=1d", ERR_SET_INVALID);
