@@ -1,5 +1,5 @@
 #!/bin/sh
-# Write a release of the stand-in Moodle: make-release.sh DEST older|base|version|plugin|core|broken (see README.md).
+# Write a release of the stand-in Moodle: make-release.sh DEST older|base|version|plugin|core|broken|patch-N (see README.md).
 set -eu
 
 dest=$1
@@ -52,6 +52,11 @@ core | broken)
         sed -i "s|^        upgrade_mod_savepoint.*|        throw new moodle_exception('generalexceptionmessage', 'error', '', 'this release cannot upgrade mod_page');|" \
             "$dest/mod/page/db/upgrade.php"
     fi
+    ;;
+patch-[1-9] | patch-[1-9][0-9])
+    last=${what#patch-}
+    set_core "$((2024100710 + last))" "4.5.6 patch $last" 405
+    for n in $(seq "$last"); do add_core_field "$((2024100710 + n))" "patch$n"; done
     ;;
 *)
     echo "make-release.sh: unknown release '$what'" >&2

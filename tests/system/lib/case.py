@@ -15,11 +15,11 @@ class Skip(Exception):
     """This test cannot run here; the message says why."""
 
 
-def test(dbs=("pgsql", "mariadb"), seconds=120, standin=False, real_seconds=900):
+def test(dbs=("pgsql", "mariadb"), seconds=120, standin=False, real_seconds=900, fast=False):
     """Marks a test. dbs: the databases that it must pass on (one suffices where the database plays no part).
-    standin: needs a knob that only the stand-in Moodle has."""
+    standin: needs a knob that only the stand-in Moodle has. fast: also part of the short set, where there is one (tests/chaos)."""
     def mark(function):
-        function.dbs, function.seconds, function.standin, function.real_seconds = dbs, seconds, standin, real_seconds
+        function.dbs, function.seconds, function.standin, function.real_seconds, function.fast = dbs, seconds, standin, real_seconds, fast
         TESTS[function.__module__.removeprefix("test_") + "." + function.__name__] = function
         return function
     return mark

@@ -90,7 +90,7 @@ class Member:
         self.out_path, self.err_path = stage + ".out", stage + ".err"
         data = {"shared": self.site.data, "none": "none"}.get(self.data, self.data)
         owner = self.site.uid(self.user) if self.user else 0
-        words = ["setpriv", "--pdeathsig=KILL", "--", "unshare", "--pid", "--fork", "--mount", "--uts", "--mount-proc", "--kill-child", "--",
+        words = ["setpriv", "--pdeathsig=KILL", "--"] + self.site.network_words(self.number) + ["unshare", "--pid", "--fork", "--mount", "--uts", "--mount-proc", "--kill-child", "--",
                  "/bin/sh", "-c", INIT + (AS_PID_1 if self.pid1 else AS_CHILD), "init", stage, self.site.code(self.release), data, cache,
                  str(owner), self.name]
         if self.user:
@@ -204,7 +204,7 @@ class Member:
         drop = ["setpriv", f"--reuid={self.site.uid(user)}", f"--regid={self.site.gid(user)}", "--init-groups", "--"] if user else []
         e = self.env()
         e.update(env or {})
-        p = subprocess.run(["nsenter", "-t", str(self.init_pid), "--mount", "--root", "--pid", "--uts", "--"] + drop + list(words), env=e, text=True,
+        p = subprocess.run(["nsenter", "-t", str(self.init_pid), "--mount", "--root", "--pid", "--uts", "--net", "--"] + drop + list(words), env=e, text=True,
                            errors="replace", timeout=seconds, capture_output=True, **({"input": stdin} if stdin else {"stdin": subprocess.DEVNULL}))
         if check and p.returncode != 0:
             raise Failure(f"{self.name}: {' '.join(words)}: status {p.returncode}\n{p.stdout[-2000:]}{p.stderr[-2000:]}")

@@ -121,6 +121,14 @@ def send(pid, sig):
         os.kill(pid, sig)
 
 
+class Loopback:
+    """Where a server lives: its address, a free port, and the words before a command that run it there."""
+    address, words = "127.0.0.1", []
+
+    def port(self):
+        return free_port(self.address)
+
+
 class Server:
     """One process of ours with a log file. start() waits until ready() is true; stop() ends it and what it started."""
     STOP = signal.SIGTERM
@@ -128,8 +136,8 @@ class Server:
     user = "nobody"
     START_SECONDS = 60
 
-    def __init__(self, run_folder, name):
-        self.name = name
+    def __init__(self, run_folder, name, place=None):
+        self.name, self.place = name, place or Loopback()
         self.home = run_folder.make(name, self.user)
         self.log_path = os.path.join(self.home, name + ".log")
         self.process = None
@@ -151,8 +159,12 @@ class Server:
     def launch(self):
         """Starts it without waiting."""
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(as_user(self.user, self.DEATH) + self.command(), stdin=subprocess.DEVNULL, stdout=log,
+            self.process = subprocess.Popen(self.place.words + as_user(self.user, self.DEATH) + self.command(), stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True, cwd=self.home, env={**CLEAN_ENV, "HOME": self.home})
+
+    def ask(self, words, **more):
+        """Runs a client where the server is."""
+        return run(self.place.words + words, **more)
 
     def log(self):
         with open(self.log_path, errors="replace") as f:
@@ -216,8 +228,8 @@ class Server:
 class RunFolder:
     """The temporary folder of one run, and all servers and members that live in it. close() leaves nothing behind."""
 
-    def __init__(self, keep=False):
-        self.path = tempfile.mkdtemp(prefix="moodlectl-")
+    def __init__(self, keep=False, prefix="moodlectl-"):
+        self.path = tempfile.mkdtemp(prefix=prefix)
         os.chmod(self.path, 0o711)
         self.servers, self.undo, self.keep, self._closed = [], [], keep, False
         atexit.register(self.close)

@@ -34,12 +34,12 @@ class Postgres(Server):
     DEATH = "QUIT"        # its "immediate" one: takes its shared memory along
     literal = staticmethod(pgsql_literal)
 
-    def __init__(self, folder, name="postgres", options=(), password=PASSWORD):
-        super().__init__(folder, name)
+    def __init__(self, folder, name="postgres", options=(), password=PASSWORD, place=None):
+        super().__init__(folder, name, place)
         bins = sorted(glob.glob("/usr/lib/postgresql/*/bin"), key=lambda p: int(p.split("/")[-2]))
         if not bins:
             raise Failure("PostgreSQL is not installed")
-        self.bin, self.host, self.port = bins[-1], "127.0.0.1", free_port()
+        self.bin, self.host, self.port = bins[-1], self.place.address, self.place.port()
         self.db_user, self.password, self.options = "moodle", password, list(options)
         self.data = os.path.join(self.home, "data")
         pw = os.path.join(self.home, "pw")
@@ -59,7 +59,7 @@ class Postgres(Server):
     def sql(self, query, db="moodle", admin=True, seconds=30, check=True):
         """The rows as text, columns parted by | (psql -At)."""
         user, password = ("postgres", ADMIN_PASSWORD) if admin else (self.db_user, self.password)
-        p = run(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.host, "-p", str(self.port), "-U", user, "-d", db, "-c", query],
+        p = self.ask(["psql", "-XAtq", "-v", "ON_ERROR_STOP=1", "-h", self.host, "-p", str(self.port), "-U", user, "-d", db, "-c", query],
                 env={"PGPASSWORD": password, "PGCONNECT_TIMEOUT": "5"}, seconds=seconds, check=check)
         return p.stdout.strip()
 
@@ -93,9 +93,9 @@ class MariaDB(Server):
     DEATH = "TERM"
     literal = staticmethod(mysql_literal)
 
-    def __init__(self, folder, name="mariadb", options=(), password=PASSWORD):
-        super().__init__(folder, name)
-        self.host, self.port = "127.0.0.1", free_port()
+    def __init__(self, folder, name="mariadb", options=(), password=PASSWORD, place=None):
+        super().__init__(folder, name, place)
+        self.host, self.port = self.place.address, self.place.port()
         self.db_user, self.password, self.options = "moodle", password, list(options)
         self.data, self.socket = os.path.join(self.home, "data"), os.path.join(self.home, "sock")
         run(as_user(self.user) + ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", "--auth-root-authentication-method=normal",
@@ -114,7 +114,7 @@ class MariaDB(Server):
             words += [f"--socket={self.socket}", "-u", "root"]
         else:
             words += ["-h", self.host, "-P", str(self.port), "-u", self.db_user]
-        p = run(words + ([db] if db not in ("", "postgres") else []) + ["-e", query], env={} if admin else {"MYSQL_PWD": self.password},
+        p = self.ask(words + ([db] if db not in ("", "postgres") else []) + ["-e", query], env={} if admin else {"MYSQL_PWD": self.password},
                 seconds=seconds, check=check)
         return p.stdout.strip().replace("\t", "|")
 
@@ -170,9 +170,9 @@ def redis_quoted(text):
 class Redis(Server):
     user = user_or("redis")
 
-    def __init__(self, folder, name="redis", password="", acl_user="", tls=False, options=()):
-        super().__init__(folder, name)
-        self.host, self.port, self.password, self.acl_user, self.tls, self.ca = "127.0.0.1", free_port(), password, acl_user, tls, ""
+    def __init__(self, folder, name="redis", password="", acl_user="", tls=False, options=(), place=None):
+        super().__init__(folder, name, place)
+        self.host, self.port, self.password, self.acl_user, self.tls, self.ca = self.place.address, self.place.port(), password, acl_user, tls, ""
         lines = [f"bind {self.host}", f"dir {self.home}", 'save ""', "appendonly no", "daemonize no", "databases 16", "logfile \"\""] + list(options)
         if tls:
             self.home_tls = folder.make(name + "-tls", self.user, 0o711)
@@ -196,7 +196,7 @@ class Redis(Server):
         tls = ["--tls", "--cacert", self.ca] if self.tls else []
         user = ["--user", self.acl_user] if self.acl_user else []
         env = {"REDISCLI_AUTH": self.password} if self.password else {}
-        return run(["redis-cli", "-h", self.host, "-p", str(self.port), "-n", str(db), "--no-auth-warning"] + tls + user + list(words), env=env).stdout.strip()
+        return self.ask(["redis-cli", "-h", self.host, "-p", str(self.port), "-n", str(db), "--no-auth-warning"] + tls + user + list(words), env=env).stdout.strip()
 
     def keys(self, pattern="*", db=0):
         return [k for k in self.cli("KEYS", pattern, db=db).split("\n") if k]

@@ -119,6 +119,10 @@ class Site:
     def code(self, release):
         return release if release.startswith("/") else self.codes.path(release)
 
+    def network_words(self, number):
+        """The words that bring a command into the member's network; here every member is at home on loopback."""
+        return []
+
     @staticmethod
     def uid(user):
         return pwd.getpwnam(user).pw_uid

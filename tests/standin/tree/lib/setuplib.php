@@ -218,9 +218,22 @@ function standin_step(string $step): void {
     }
 }
 
-/** Sleep in slices: a signal handler runs between them and does not shorten the whole. */
+/** Sleep in slices: a signal handler runs between them and does not shorten the whole. With "tick_ms" each slice leaves its trace. */
 function standin_sleep(int $ms): void {
+    $tick = (int)standin_option('tick_ms', 0);
     for ($end = microtime(true) + $ms / 1000; ($left = $end - microtime(true)) > 0;) {
-        usleep((int)(min($left, 0.1) * 1e6));
+        $tick && standin_tick();
+        usleep((int)(min($left, ($tick ?: 100) / 1000) * 1e6));
+    }
+}
+
+/** Who was at work when, for a job under the fence: a line in {dataroot}/ticks and a row in the table standin_ticks, which a test has made. */
+function standin_tick(): void {
+    global $CFG, $DB;
+    if ($fence = json_decode(getenv('MOODLECTL_FENCE') ?: '', true)) {
+        // hrtime is CLOCK_MONOTONIC: CLOCK_BOOTTIME on a machine that is never suspended.
+        $tick = [$fence['purpose'], $fence['epoch'], gethostname(), getmypid(), intdiv(hrtime(true), 1000000)];
+        file_put_contents("$CFG->dataroot/ticks", implode(' ', $tick) . "\n", FILE_APPEND);
+        $DB->execute('INSERT INTO standin_ticks (purpose, epoch, member, pid, at_ms) VALUES (?, ?, ?, ?, ?)', $tick);
     }
 }

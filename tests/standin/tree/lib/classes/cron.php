@@ -254,7 +254,7 @@ namespace core {
                     microtime(true) - $begin, memory_get_usage() / 1048576);
                 if ($runagain = $remaining > 0 && $again()) {
                     mtrace("$message Continuing to check for tasks for $remaining more seconds.");
-                    sleep(1);
+                    standin_sleep(1000);
                     $runagain = $again();
                 } else {
                     mtrace($message);
