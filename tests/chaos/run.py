@@ -30,7 +30,7 @@ from lib.proc import exit_on_signals  # noqa: E402
 
 DOC = os.path.join(HERE, "..", "..", "docs", "chaos.md")
 RETRY_MAX = 2
-BEGIN, END = "<!-- generated: soak -->", "<!-- end -->"
+BEGIN, END = "<!-- soak -->", "<!-- end -->"
 
 
 def parse():
