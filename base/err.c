@@ -1,4 +1,5 @@
 #include "base/err.h"
+#include "base/redact.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -39,10 +40,12 @@ void err_clear(err_t *err)
     if (err) *err = (err_t){0};
 }
 
-/* A message is one log line: what foreign libraries put in (line ends, tabs) becomes blanks. */
-static void one_line(char *s)
+/* A message is one log line: what foreign libraries put in (line ends, tabs) becomes blanks, and a secret that they repeat
+ * (Redis quotes the arguments of a command that it does not know) a mark. */
+static void msg_clean(err_t *err)
 {
-    for (; *s; s++)
+    redact_text(err->msg, sizeof err->msg);
+    for (char *s = err->msg; *s; s++)
         if ((unsigned char)*s < 0x20) *s = ' ';
 }
 
@@ -55,7 +58,7 @@ int err_set(err_t *err, err_id_t id, const char *fmt, ...)
     err->sys = 0;
     vsnprintf(err->msg, sizeof err->msg, fmt, ap);
     va_end(ap);
-    one_line(err->msg);
+    msg_clean(err);
     return -1;
 }
 
@@ -71,7 +74,7 @@ int err_sys(err_t *err, err_id_t id, const char *fmt, ...)
     err->sys = saved;
     size_t len = strlen(err->msg);
     snprintf(err->msg + len, sizeof err->msg - len, ": %s", strerror(saved));
-    one_line(err->msg);
+    msg_clean(err);
     errno = saved;
     return -1;
 }
@@ -87,6 +90,6 @@ int err_wrap(err_t *err, const char *fmt, ...)
     va_end(ap);
     size_t len = strlen(err->msg);
     snprintf(err->msg + len, sizeof err->msg - len, ": %s", old);
-    one_line(err->msg);
+    msg_clean(err);
     return -1;
 }

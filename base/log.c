@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/redact.h"
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -47,6 +48,7 @@ void log_write(log_level_t level, err_id_t id, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(msg, sizeof msg, fmt, ap);
     va_end(ap);
+    redact_text(msg, sizeof msg);
     the_sink(level, id, msg);
     errno = saved;
 }

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/redact.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -63,8 +64,22 @@ void role_begin(void)
     log_set_level(LOG_DEBUG_); /* PID 1 filters */
 }
 
+void role_redact(json_t *event)
+{
+    static const char *const words[] = {"msg", "reason", "detail", "text"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        const json_t *said = json_object_get(event, words[i]);
+        buf_t clean = BUF_INIT;
+        if (redact_copy(json_string_value(said), json_string_length(said), &clean) &&
+            json_object_set_new(event, words[i], json_stringn(buf_cstr(&clean), clean.len)) < 0)
+            json_object_set_new(event, words[i], json_string(REDACT_MARK)); /* its rest is no UTF-8 */
+        buf_free(&clean);
+    }
+}
+
 void role_emit(json_t *event)
 {
+    role_redact(event);
     char *s = json_dumps(event, JSON_COMPACT);
     json_decref(event);
     if (!s) return;
@@ -78,7 +93,11 @@ void role_emit(json_t *event)
 
 void role_line(const char *src, const char *level, const char *bytes, size_t len)
 {
-    buf_t b = BUF_INIT;
+    buf_t b = BUF_INIT, clean = BUF_INIT;
+    if (redact_copy(bytes, len, &clean)) {
+        bytes = buf_cstr(&clean);
+        len = clean.len;
+    }
     if (text_mode) {
         buf_printf(&b, "[%s] ", src);
         buf_add(&b, bytes, len);
@@ -90,6 +109,7 @@ void role_line(const char *src, const char *level, const char *bytes, size_t len
         buf_str(&b, "\"}\n");
     }
     if (!b.failed) fd_write_all(STDOUT_FILENO, b.data, b.len);
+    buf_free(&clean);
     buf_free(&b);
 }
 

@@ -21,6 +21,8 @@
 void role_begin(
     void); /* log sink = role_emit or text; ignores SIGPIPE; PDEATHSIG = SIGKILL when our parent runs us */
 void role_emit(json_t *event); /* steals the reference; blocks while the pipe is full */
+/* Masks secrets in the members that are meant for people (msg, reason, detail, text); role_emit() and PID 1 both do it. */
+void role_redact(json_t *event);
 void role_line(const char *src, const char *level, const char *bytes, size_t len);
 void role_state(const char *state, const char *error_name, const char *reason);
 void role_progress(const char *phase, const char *detail, long done, long total, const char *by,

@@ -13,4 +13,12 @@ const char *secret_bytes(const secret_t *s);         /* NUL-terminated; "" for N
 size_t secret_len(const secret_t *s);
 void secret_wipe(void *p, size_t len); /* explicit_bzero */
 
+/* No core file of this process and of its children, whatever they become: size limit 0, and for one that is lifted from outside
+ * an empty coredump_filter, so that a core holds no memory (core(5); both survive fork and exec). Call before secret_hide(). */
+void secret_forbid_core(void);
+void secret_hide(
+    void); /* nobody else reads our memory or environment in /proc, or traces us (prctl(2)); ends at exec */
+
+bool secret_is_key(const char *json_key); /* a member of the rendered JSON files whose value is a secret */
+
 #endif

@@ -1,7 +1,9 @@
 #include "base/settings.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/nearest.h"
+#include "base/redact.h"
 #include "base/secret.h"
 #include "base/set_value.h"
 #include <stdarg.h>
@@ -90,6 +92,7 @@ static int value_take(settings_t *s, set_id_t id, const char *text, bool is_hidd
     if (canonical.failed || keep_value(&s->entry[id], buf_cstr(&canonical), canonical.len) < 0)
         return err_set(err, ERR_MEMORY, "no memory for its value");
     s->entry[id].num = num;
+    if (SETTINGS[id].flags & SF_SECRET) redact_add(buf_cstr(&canonical), canonical.len, clock_ms());
     return 0;
 }
 
@@ -141,8 +144,11 @@ static int forms_find(settings_t *s, const char *name, bool plain_only, found_t 
     return count;
 }
 
-static int file_read(const char *path, buf_t *ret, err_t *err)
+/* Somebody may have given the secret itself in place of its path or ARN: then it is not quoted. */
+static int file_read(const char *path, bool is_secret, buf_t *ret, err_t *err)
 {
+    if (path[0] != '/' && is_secret)
+        return err_set(err, ERR_SET_FILE, "not an absolute path (not shown here)");
     if (path[0] != '/') return err_set(err, ERR_SET_FILE, "\"%.200s\" is not an absolute path", path);
     if (fd_read_file(path, VALUE_MAX_BYTES, ret, err) < 0) {
         if (err->id == ERR_OS) err->id = ERR_SET_FILE;
@@ -155,11 +161,13 @@ static int file_read(const char *path, buf_t *ret, err_t *err)
     return 0;
 }
 
-static int arn_take(entry_t *e, const char *text, err_t *err)
+static int arn_take(entry_t *e, const char *text, bool is_secret, err_t *err)
 {
     const char *rest = strncmp(text, "arn:", 4) == 0 ? strchr(text + 4, ':') : NULL;
     if (!rest || strncmp(rest, ":secretsmanager:", 16) != 0 || !strstr(rest, ":secret:"))
-        return err_set(err, ERR_SEC_ARN, "\"%.150s\" is not the ARN of a Secrets Manager secret", text);
+        return is_secret && !rest
+                   ? err_set(err, ERR_SEC_ARN, "not the ARN of a Secrets Manager secret (not shown here)")
+                   : err_set(err, ERR_SEC_ARN, "\"%.150s\" is not the ARN of a Secrets Manager secret", text);
     e->arn = strdup(text);
     return e->arn ? 0 : err_set(err, ERR_MEMORY, "no memory for its ARN");
 }
@@ -173,10 +181,11 @@ static void found_take(settings_t *s, set_id_t id, const found_t *f)
     e->is_given = true;
     if (f->form == FORM_FILE) {
         cleanup_buf buf_t b = BUF_INIT;
-        rc = file_read(f->text, &b, &err);
+        rc = file_read(f->text, SETTINGS[id].flags & SF_SECRET, &b, &err);
         if (rc == 0) rc = value_take(s, id, buf_cstr(&b), true, &err);
     } else {
-        rc = f->form == FORM_ARN ? arn_take(e, f->text, &err) : value_take(s, id, f->text, false, &err);
+        rc = f->form == FORM_ARN ? arn_take(e, f->text, SETTINGS[id].flags & SF_SECRET, &err)
+                                 : value_take(s, id, f->text, false, &err);
     }
     if (rc < 0) {
         issue_add(s, SI_ERROR, err.id, "%s%s%s%s: %s", f->name, f->is_alias ? " (" : "",
@@ -389,6 +398,17 @@ static void check_conninfo(settings_t *s)
     }
 }
 
+static void check_short_secrets(settings_t *s)
+{
+    for (int i = 0; i < SET_COUNT_; i++) {
+        size_t len = secret_len(s->entry[i].value);
+        if (SETTINGS[i].flags & SF_SECRET && len > 0 && len < REDACT_LEAST)
+            issue_add(s, SI_WARNING, ERR_SEC_SHORT,
+                      "%s is shorter than %d characters: log lines are not searched for it", SETTINGS[i].name,
+                      REDACT_LEAST);
+    }
+}
+
 static void check_needs(settings_t *s, set_id_t what, set_id_t needed)
 {
     if (has_value(s, what) && s->entry[what].is_given && !has_value(s, needed))
@@ -398,6 +418,7 @@ static void check_needs(settings_t *s, set_id_t what, set_id_t needed)
 void settings_check(settings_t *s)
 {
     check_conninfo(s);
+    check_short_secrets(s);
     check_needs(s, SET_redis_user, SET_redis_password);
     check_needs(s, SET_redis_password, SET_redis_host);
     check_needs(s, SET_redis_ca_file, SET_redis_host);

@@ -1,5 +1,7 @@
 #include "bootstrap/aws_reply.h"
 #include "base/clock.h"
+#include "base/fd.h"
+#include "base/redact.h"
 #include "base/role.h"
 #include <jansson.h>
 #include <stdio.h>
@@ -63,6 +65,8 @@ static const row_t ROWS[] = {
 void aws_reply_words(const char *foreign, char *ret, size_t size)
 {
     size_t n = 0;
+    cleanup_buf buf_t clean = BUF_INIT;
+    if (redact_copy(foreign, strlen(foreign), &clean)) foreign = buf_cstr(&clean);
     for (; foreign[n] && n + 1 < size; n++)
         ret[n] = foreign[n] >= ' ' && foreign[n] <= '~' ? foreign[n] : '?';
     ret[n] = '\0';

@@ -1,11 +1,10 @@
 #include "bootstrap/output_json.h"
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/secret.h"
 #include "bootstrap/quote.h"
 #include <stdio.h>
 #include <string.h>
-
-static const char *const SECRET_KEYS[] = {"password", "admin_password", "upgradekey"};
 
 json_t *output_json_bytes(const char *bytes)
 {
@@ -125,10 +124,7 @@ void output_json_mask(json_t *o)
     json_object_foreach_safe(o, next, key, v)
     {
         bool is_empty = json_is_string(v) && json_string_length(v) == 0;
-        bool is_secret = false;
-        for (size_t i = 0; i < sizeof SECRET_KEYS / sizeof *SECRET_KEYS; i++)
-            if (strcmp(key, SECRET_KEYS[i]) == 0) is_secret = true;
-        if (is_secret && !is_empty)
+        if (secret_is_key(key) && !is_empty)
             json_object_set_new(o, key, json_string("<secret>"));
         else if (json_is_object(v))
             output_json_mask(v);

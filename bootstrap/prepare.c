@@ -1,3 +1,4 @@
+#include "base/environment.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/role.h"
@@ -7,6 +8,7 @@
 #include "bootstrap/site.h"
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -16,6 +18,7 @@ enum { TEST_MS = 20000 };
 
 typedef struct {
     bool check, diff, quiet, code_info;
+    int environment; /* a descriptor of base/environment.h; 0: the process's own */
     const char *out; /* another directory than the run directory */
     char **then;     /* a command to become afterwards */
     bool anyway;     /* also when the site could not be prepared: a shell to find out why */
@@ -231,6 +234,8 @@ static int parse_options(int argc, char **argv, options_t *o)
             o->quiet = true;
         else if (strcmp(argv[i], "--code-info") == 0)
             o->code_info = true;
+        else if (strcmp(argv[i], "--environment") == 0 && i + 1 < argc)
+            o->environment = (int)strtol(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc)
             o->out = argv[++i];
         else if ((strcmp(argv[i], "--then") == 0 || strcmp(argv[i], "--anyway") == 0) && i + 1 < argc) {
@@ -251,6 +256,17 @@ static int become(char *const *argv)
     return status;
 }
 
+/* Libraries read it too: libcurl its proxies. */
+static int take_environment(int fd)
+{
+    err_t err = {0};
+    char **all = environment_unpack(fd, &err);
+    close(fd);
+    if (all) environ = all;
+    if (!all) log_err(LOG_ERROR_, &err);
+    return all ? 0 : -1;
+}
+
 int prepare_main(int argc, char **argv)
 {
     static prepare_t p;
@@ -263,6 +279,7 @@ int prepare_main(int argc, char **argv)
     bool role = !p.opt.check && !p.opt.diff && !p.opt.out && !p.opt.code_info && !p.opt.then;
     if (role) role_begin();
     if (p.opt.then) log_set_level(LOG_WARN_);
+    if (p.opt.environment && take_environment(p.opt.environment) < 0) return EXIT_OSERR;
     p.set = settings_load(environ);
     int status = run(&p);
     output_free(&p.outputs);

@@ -1,12 +1,11 @@
 /* role_main.c - moodlectl-role ROLE: everything that may block or crash, each role a child of PID 1 and a program of its own. The one
  * file where bootstrap/ and coord/ meet, by name only. */
 #include "base/err.h"
+#include "base/secret.h"
 #include "bootstrap/roles.h"
 #include "coord/roles.h"
 #include <stdio.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 
 typedef struct {
     const char *name, *help;
@@ -24,14 +23,6 @@ static const role_row_t ROLES[] = {
 };
 enum { ROLE_COUNT = sizeof ROLES / sizeof *ROLES };
 
-/* Roles hold secrets: no core file, and no look into their memory through /proc or ptrace. */
-static void hide_memory(void)
-{
-    const struct rlimit none = {0, 0};
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    setrlimit(RLIMIT_CORE, &none);
-}
-
 static int usage(FILE *to)
 {
     fprintf(
@@ -43,7 +34,8 @@ static int usage(FILE *to)
 
 int main(int argc, char **argv)
 {
-    hide_memory();
+    secret_forbid_core(); /* roles hold secrets */
+    secret_hide();
     if (argc < 2) return usage(stderr);
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) return usage(stdout);
     if (strcmp(argv[1], "--version") == 0) {

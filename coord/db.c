@@ -1,6 +1,7 @@
 #include "coord/db.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/redact.h"
 #include "coord/db_internal.h"
 #include <errno.h>
 #include <netdb.h>
@@ -194,6 +195,8 @@ bool db_cell_true(const db_rows_t *rows, int row, int col)
 const char *db_words(const char *msg, char *buf, size_t size)
 {
     size_t n = 0;
+    cleanup_buf buf_t clean = BUF_INIT; /* before blanks are put together and the rest is cut off */
+    if (redact_copy(msg, strlen(msg), &clean)) msg = buf_cstr(&clean);
     for (; *msg && n + 1 < size; msg++) {
         bool blank = *msg == '\n' || *msg == '\t' || *msg == ' ' || *msg == '\r';
         if (blank && (n == 0 || buf[n - 1] == ' ')) continue;

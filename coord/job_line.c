@@ -1,5 +1,7 @@
 #include "coord/job_line.h"
 #include "base/clock.h"
+#include "base/fd.h"
+#include "base/redact.h"
 #include "base/role.h"
 #include <stdio.h>
 #include <string.h>
@@ -37,17 +39,26 @@ static bool is_idle_talk(const char *src, const char *line)
     return false;
 }
 
-static void line_done(job_lines_t *l)
+/* What is kept of a line ends in the log, in the cluster's history and on the holding page. `whole`: it ends here; else it was
+ * too long, and the beginning of a secret at its end waits for the rest. */
+static void line_done(job_lines_t *l, bool whole)
 {
+    cleanup_buf buf_t clean = BUF_INIT;
     const char *s = buf_cstr(&l->part);
-    size_t n = l->part.len;
+    size_t n = whole ? l->part.len : redact_cut(s, l->part.len), used = n;
+    if (n == 0) used = l->part.len; /* all of it is the beginning of one: not to be shown at all */
+    if (redact_copy(s, n, &clean)) {
+        s = clean.data;
+        n = clean.len;
+    }
     while (n && (s[n - 1] == '\r' || s[n - 1] == ' ')) n--;
     if (n) {
         snprintf(l->last, sizeof l->last, "%.*s", (int)(n < sizeof l->last ? n : sizeof l->last - 1), s);
         if (!l->quiet) role_line(l->src, is_idle_talk(l->src, l->last) ? "debug" : l->level, s, n);
         if (l->progress && job_progress_step(l->progress, l->last)) tell_progress(l->progress);
     }
-    buf_clear(&l->part);
+    if (used < l->part.len) memmove(l->part.data, l->part.data + used, l->part.len - used);
+    l->part.len -= used;
 }
 
 void job_lines_feed(job_lines_t *l, const char *bytes, size_t len)
@@ -61,7 +72,7 @@ void job_lines_feed(job_lines_t *l, const char *bytes, size_t len)
         len -= n;
         if (l->part.failed) l->part = BUF_INIT; /* out of memory: this line is lost, the next may fit */
         bool at_end = len && *bytes == '\n';
-        if (at_end || l->part.len >= JOB_LINE_MAX) line_done(l);
+        if (at_end || l->part.len >= JOB_LINE_MAX) line_done(l, at_end);
         if (at_end) {
             bytes++;
             len--;
@@ -69,5 +80,5 @@ void job_lines_feed(job_lines_t *l, const char *bytes, size_t len)
     }
 }
 
-void job_lines_end(job_lines_t *l) { line_done(l); }
+void job_lines_end(job_lines_t *l) { line_done(l, true); }
 void job_lines_free(job_lines_t *l) { buf_free(&l->part); }

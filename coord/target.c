@@ -1,6 +1,9 @@
 #include "coord/target.h"
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/fd.h"
+#include "base/json_bytes.h"
+#include "base/redact.h"
 #include "base/settings.h"
 #include <jansson.h>
 #include <stdio.h>
@@ -11,41 +14,9 @@ extern char **environ;
 
 enum { FILE_MAX_BYTES = 1 << 20 };
 
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    if (c == '+') return 62;
-    return c == '/' ? 63 : -1;
-}
-
-static void base64_decode(const char *in, buf_t *out)
-{
-    unsigned bits = 0;
-    int have = 0;
-    for (; *in; in++) {
-        int v = base64_value(*in);
-        if (v < 0) continue;
-        bits = bits << 6 | (unsigned)v;
-        have += 6;
-        if (have < 8) continue;
-        have -= 8;
-        char byte = (char)(bits >> have & 0xff);
-        buf_add(out, &byte, 1);
-    }
-}
-
-/* A string, or {"b64":"..."} for bytes that are no UTF-8; a missing or null value is "". */
 static void value_bytes(const json_t *obj, const char *key, buf_t *out)
 {
-    json_t *v = json_object_get(obj, key);
-    if (json_is_string(v)) {
-        buf_add(out, json_string_value(v), json_string_length(v));
-    } else if (json_is_object(v)) {
-        const char *b64 = json_string_value(json_object_get(v, "b64"));
-        base64_decode(b64 ? b64 : "", out);
-    }
+    json_bytes_read(json_object_get(obj, key), out);
 }
 
 static char *value_str(const json_t *obj, const char *key)
@@ -61,6 +32,7 @@ static secret_t *value_secret(const json_t *obj, const char *key)
 {
     cleanup_buf buf_t b = BUF_INIT;
     value_bytes(obj, key, &b);
+    redact_add(buf_cstr(&b), b.len, clock_ms());
     return secret_new(buf_cstr(&b), b.len);
 }
 

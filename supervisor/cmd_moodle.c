@@ -1,5 +1,6 @@
 #include "base/fd.h"
 #include "base/nearest.h"
+#include "base/secret.h"
 #include "supervisor/cmd_table.h"
 #include "supervisor/spawn.h"
 #include <dirent.h>
@@ -153,6 +154,7 @@ int cmd_moodle(const cli_args_t *args)
         snprintf(what, sizeof what, "moodle %s", script);
         cmd_audit(args->settings, what);
         spawn_reset_signals();
+        secret_forbid_core();
         umask(007); /* files open to the group, as Moodle's directorypermissions are */
         status = become_web_user(&site, &err) < 0 ? cli_fail(&err) : exec_php(&site, path, args);
     }

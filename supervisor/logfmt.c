@@ -1,6 +1,7 @@
 #include "supervisor/logfmt.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/redact.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,7 @@ static struct {
     char member[128], release[128]; /* JSON-escaped */
     uint64_t stamp_ms;
     char stamp[32];
-    buf_t line; /* reused */
+    buf_t line, clean; /* reused */
 } f = {.json = true, .least = LOG_INFO_};
 
 static void copy_escaped(char *to, size_t size, const char *from)
@@ -82,8 +83,13 @@ static void text_body(const char *bytes, size_t len)
     }
 }
 
+/* All that anybody says passes here, and whatever it is has no secret in it when it leaves. */
 static void message(const char *bytes, size_t len)
 {
+    if (redact_copy(bytes, len, &f.clean)) {
+        bytes = buf_cstr(&f.clean);
+        len = f.clean.len;
+    }
     if (!f.json) {
         text_body(bytes, len);
         return;
@@ -106,6 +112,10 @@ void logfmt_child(const char *src, log_level_t level, out_class_t cls, const cha
 void logfmt_child_object(const char *src, log_level_t level, out_class_t cls, const char *json, size_t len)
 {
     if (level < f.least) return;
+    if (redact_find(json, len)) { /* a mark in the wrong place would end its being JSON */
+        logfmt_child(src, level, cls, json, len, 0, true);
+        return;
+    }
     head(src, level);
     if (f.json) add(",\"data\":");
     buf_add(&f.line, json, len);

@@ -1,5 +1,6 @@
 #include "supervisor/logfwd.h"
 #include "base/fd.h"
+#include "base/redact.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -20,6 +21,7 @@ struct stream {
     const char *src;
     log_level_t level, last_level;
     lineio_t lines;
+    buf_t waits; /* from one piece of a long line to the next */
     char *event; /* unfinished event line */
     size_t event_len;
     stream_event_fn *on_event;
@@ -98,6 +100,23 @@ static void on_line(void *arg, const char *bytes, size_t len, unsigned part, boo
         logfmt_child(s->src, level, OUT_OTHER, bytes, len, part, last);
 }
 
+/* A piece of a long line. What may be the beginning of a secret at its end waits for the next piece. */
+static void on_piece(void *arg, const char *bytes, size_t len, unsigned part, bool last)
+{
+    stream_t *s = arg;
+    if (part == 0) {
+        on_line(s, bytes, len, part, last);
+        return;
+    }
+    buf_add(&s->waits, bytes, len);
+    size_t n = last ? s->waits.len : redact_cut(buf_cstr(&s->waits), s->waits.len);
+    on_line(s, buf_cstr(&s->waits), n, part, last);
+    size_t rest = s->waits.len - n;
+    if (rest) memmove(s->waits.data, s->waits.data + n, rest);
+    s->waits.len = rest;
+    if (last) buf_free(&s->waits);
+}
+
 static bool grow_event(stream_t *s, size_t more)
 {
     if (s->event_len + more > EVENT_MAX) {
@@ -134,7 +153,7 @@ static void feed(stream_t *s, const char *bytes, size_t len)
     if (s->kind == STREAM_EVENTS)
         feed_events(s, bytes, len);
     else
-        lineio_feed(&s->lines, bytes, len, on_line, s);
+        lineio_feed(&s->lines, bytes, len, on_piece, s);
 }
 
 /* Reads what is there, up to `most` bytes; false at end of file. */
@@ -162,7 +181,7 @@ static void on_readable(uv_poll_t *handle, int status, int events)
         return;
     }
     if (status < 0 || !read_some(s, TURN_SIZE)) {
-        if (s->kind != STREAM_EVENTS) lineio_end(&s->lines, on_line, s);
+        if (s->kind != STREAM_EVENTS) lineio_end(&s->lines, on_piece, s);
         uv_poll_stop(&s->poll); /* the owner closes it when the child's exit is seen */
     }
     outq_flush();
@@ -175,6 +194,14 @@ static void on_relief(void)
         s->paused = false;
         uv_poll_start(&s->poll, UV_READABLE, on_readable);
     }
+}
+
+void stream_try(stream_kind_t kind, const char *src, const char *bytes, size_t len)
+{
+    stream_t s = {.kind = kind, .src = src, .level = LOG_ERROR_, .last_level = LOG_ERROR_};
+    lineio_feed(&s.lines, bytes, len, on_piece, &s);
+    lineio_end(&s.lines, on_piece, &s);
+    buf_free(&s.waits);
 }
 
 stream_t *stream_open(uv_loop_t *loop, int fd, stream_kind_t kind, const char *src, log_level_t level,
@@ -207,6 +234,7 @@ static void on_closed(uv_handle_t *handle)
     stream_t *s = handle->data;
     fd_close(&s->fd);
     lineio_free(&s->lines);
+    buf_free(&s->waits);
     free(s->event);
     free(s);
 }
@@ -222,7 +250,7 @@ void stream_drain_and_close(stream_t **stream)
     if (!uv_is_closing((uv_handle_t *)&s->poll)) {
         /* One turn holds all that the dead child left in the pipe; a grandchild may hold the other end and write on. */
         if (s->paused || uv_is_active((uv_handle_t *)&s->poll)) read_some(s, TURN_SIZE);
-        if (s->kind != STREAM_EVENTS) lineio_end(&s->lines, on_line, s);
+        if (s->kind != STREAM_EVENTS) lineio_end(&s->lines, on_piece, s);
         uv_poll_stop(&s->poll);
         uv_close((uv_handle_t *)&s->poll, on_closed);
     }

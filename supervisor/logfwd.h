@@ -23,4 +23,7 @@ stream_t *stream_open(uv_loop_t *loop, int fd, stream_kind_t kind, const char *s
 /* Reads what is there now (the child has exited), then closes; frees itself. NULL-safe; sets *s to NULL. */
 void stream_drain_and_close(stream_t **s);
 
+/* Takes `bytes` the way that the output of a child of that kind takes, at level error. */
+void stream_try(stream_kind_t kind, const char *src, const char *bytes, size_t len);
+
 #endif

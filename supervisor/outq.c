@@ -37,6 +37,7 @@ static struct {
     uv_loop_t *loop;
     uv_timer_t relief;
     outq_relief_fn *on_relief;
+    buf_t *divert;
 } q = {.fd = -1, .epoll = -1};
 
 static void on_writable(uv_poll_t *handle, int status, int events);
@@ -186,6 +187,10 @@ static void on_writable(uv_poll_t *handle, int status, int events)
 
 void outq_line(out_class_t cls, const char *bytes, size_t len)
 {
+    if (q.divert) {
+        buf_add(q.divert, bytes, len);
+        return;
+    }
     if (q.fd < 0) return;
     if (!q.batch && !(q.batch = malloc(BATCH))) {
         q.dropped++;
@@ -200,6 +205,8 @@ void outq_line(out_class_t cls, const char *bytes, size_t len)
     }
     ring_push(&q.rings[cls], q.seq, bytes, len);
 }
+
+void outq_divert(buf_t *to) { q.divert = to; }
 
 void outq_set_relief(outq_relief_fn *fn) { q.on_relief = fn; }
 

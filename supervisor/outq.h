@@ -4,6 +4,7 @@
 #ifndef MOODLECTL_SUPERVISOR_OUTQ_H
 #define MOODLECTL_SUPERVISOR_OUTQ_H
 
+#include "base/buf.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -24,5 +25,8 @@ bool outq_is_stalled(void);
 uint64_t outq_dropped(void); /* lines lost in all */
 /* Last act before exit: tries for at most `ms` to write what waits. Blocks up to that long. */
 void outq_close(uint64_t ms);
+
+/* Until the next call: lines go to `to` and not to the reader. NULL: to the reader again. */
+void outq_divert(buf_t *to);
 
 #endif

@@ -1,7 +1,9 @@
 #include "supervisor/roles.h"
 #include "base/clock.h"
+#include "base/role.h"
 #include "supervisor/control.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/redaction.h"
 #include "supervisor/status.h"
 #include <stdio.h>
 #include <string.h>
@@ -94,6 +96,7 @@ static void on_rendered(member_t *m, child_t *c, const json_t *e)
         set_text(m->release, sizeof m->release, text(e, "release"));
         logfmt_set_release(m->release);
     }
+    redaction_learn(m->set, clock_ms());
     if (strcmp(text(e, "stage"), "boot") != 0) return;
     err_t err = {0};
     m->booted = true;
@@ -139,6 +142,7 @@ static const struct {
 void roles_event(member_t *m, child_t *c, const char *line, size_t len)
 {
     json_t *e = json_loadb(line, len, 0, NULL);
+    role_redact(e);
     const char *name = text(e, "event");
     bool known = false;
     for (size_t i = 0; i < sizeof EVENTS / sizeof *EVENTS; i++) {

@@ -1,7 +1,11 @@
 #include "supervisor/run.h"
+#include "base/clock.h"
+#include "base/environment.h"
+#include "base/secret.h"
 #include "supervisor/control.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/reaper.h"
+#include "supervisor/redaction.h"
 #include "supervisor/spawn.h"
 #include "supervisor/status.h"
 #include <errno.h>
@@ -12,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -89,9 +92,8 @@ static void arm_signals(uv_loop_t *loop)
 
 static void harden(void)
 {
-    struct rlimit none = {0, 0};
     reaper_adopt_orphans();
-    setrlimit(RLIMIT_CORE, &none);
+    secret_forbid_core();
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); /* what the launcher left open reaches no child */
     umask(022);
     if (chdir("/") < 0) log_debug("chdir /: %s", strerror(errno));
@@ -114,11 +116,27 @@ static int member_open(member_t *m, uv_loop_t *loop, const settings_t *set)
     logfmt_init(wants_json(set), log_level_find(settings_str(set, SET_log_level), LOG_INFO_), m->name);
     logfmt_set_release(m->release);
     log_set_sink(logfmt_sink);
-    /* Our environment may hold secrets; a child of the same user must not read it in /proc (proc(5)). Only now: it would have
-     * kept us from opening our own /proc/self/fd/1. */
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-    m->services = services_new(set, environ);
-    return m->services ? 0 : -1;
+    secret_hide(); /* only now: it would have kept us from opening our own /proc/self/fd/1 */
+    return 0;
+}
+
+/* The environment may hold secrets. Only role prepare needs them, and from here on only it can have them. */
+static int hide_environment(member_t *m, err_t *err)
+{
+    int fd = environment_pack(environ, err);
+    if (fd < 0) return -1;
+    environment_wipe(environ);
+    m->services = services_new(m->set, fd);
+    return m->services ? 0 : err_set(err, ERR_MEMORY, "no memory for the services");
+}
+
+static int keep_secrets(member_t *m)
+{
+    err_t err = {0};
+    redaction_learn(m->set, clock_ms());
+    if (redaction_prove(&err) == 0 && hide_environment(m, &err) == 0) return EXIT_OK;
+    log_err(LOG_ERROR_, &err);
+    return err_status(err.id);
 }
 
 static void banner(const member_t *m)
@@ -145,11 +163,16 @@ int run_main(const settings_t *set)
     block_signals();
     harden();
     if (uv_loop_init(&loop) < 0 || member_open(&member, &loop, set) < 0) return EXIT_OSERR;
+    int status = keep_secrets(&member);
+    if (status) {
+        outq_close(LAST_LINES_MS);
+        return status;
+    }
     arm_signals(&loop);
     banner(&member);
     lifecycle_init(&member);
     uv_run(&loop, UV_RUN_DEFAULT);
-    int status = member.exit_status;
+    status = member.exit_status;
     close_all(&loop);
     return status;
 }

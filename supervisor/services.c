@@ -1,4 +1,5 @@
 #include "supervisor/services.h"
+#include "base/fd.h"
 #include "base/passwd.h"
 #include <signal.h>
 #include <stdio.h>
@@ -76,7 +77,7 @@ typedef struct {
 
 struct services {
     const settings_t *set;
-    char *const *environment;
+    int environment;
     command_t commands[SV_COUNT_];
     bool is_root;
     uid_t uid;
@@ -130,6 +131,15 @@ static void build_role(services_t *s, service_id_t id)
     add_env(s, id, "LANG", "C.UTF-8");
 }
 
+/* Its settings come in a memory file: a process's environment can be read in /proc by others of its user. */
+static void build_prepare(services_t *s)
+{
+    char number[16];
+    snprintf(number, sizeof number, "%d", s->environment);
+    add_arg(s, SV_PREPARE, "--environment");
+    add_arg(s, SV_PREPARE, number);
+}
+
 static void build_nginx(services_t *s)
 {
     char path[TEXT_MAX];
@@ -172,18 +182,22 @@ static void build_warm(services_t *s)
     add_php_env(s, SV_WARM);
 }
 
-services_t *services_new(const settings_t *set, char *const *envp)
+services_t *services_new(const settings_t *set, int environment)
 {
     services_t *s = calloc(1, sizeof *s);
-    if (!s) return NULL;
+    if (!s) {
+        fd_close(&environment);
+        return NULL;
+    }
     s->set = set;
-    s->environment = envp;
+    s->environment = environment;
     s->is_root = geteuid() == 0;
     if (passwd_find(settings_str(set, SET_user), &s->uid, &s->gid, NULL) < 0) {
         s->uid = geteuid(); /* role prepare says what is wrong and ends the container */
         s->gid = getegid();
     }
     build_role(s, SV_PREPARE);
+    build_prepare(s);
     build_role(s, SV_LEAD);
     build_role(s, SV_CRON);
     build_nginx(s);
@@ -201,6 +215,7 @@ void services_free(services_t **services)
         for (size_t i = 0; i < ARGV_MAX; i++) free(s->commands[id].argv[i]);
         for (size_t i = 0; i < ENVP_MAX; i++) free(s->commands[id].envp[i]);
     }
+    fd_close(&s->environment);
     free(s);
     *services = NULL;
 }
@@ -208,7 +223,8 @@ void services_free(services_t **services)
 void services_spec(const services_t *s, service_id_t id, spawn_spec_t *ret_spec)
 {
     ret_spec->argv = s->commands[id].argv;
-    ret_spec->envp = id == SV_PREPARE ? s->environment : s->commands[id].envp;
+    ret_spec->envp = s->commands[id].envp;
+    ret_spec->extra_fd = id == SV_PREPARE ? s->environment : 0;
     ret_spec->switch_user = s->is_root && SERVICES[id].as_web_user;
     ret_spec->uid = s->uid;
     ret_spec->gid = s->gid;

@@ -10,9 +10,9 @@
 extern const child_row_t SERVICES[SV_COUNT_];
 
 typedef struct services services_t;
-/* Finds programs and user; what is missing is reported by role prepare, with all other mistakes. `envp`: prepare's own
- * environment. NULL: out of memory. The settings must outlive it. */
-services_t *services_new(const settings_t *set, char *const *envp);
+/* Finds programs and user; what is missing is reported by role prepare, with all other mistakes. `environment`: a descriptor of
+ * base/environment.h, for prepare; taken over. NULL: out of memory. The settings must outlive it. */
+services_t *services_new(const settings_t *set, int environment);
 void services_free(services_t **s);
 void services_spec(const services_t *s, service_id_t id, spawn_spec_t *ret_spec);
 const char *services_run_path(const services_t *s, const char *name, char *buf,

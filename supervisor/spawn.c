@@ -71,7 +71,8 @@ static int arrange_fds(const spawn_spec_t *spec, const pipes_t *p)
     int in = spec->want_stdin ? p->in[0] : open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (in < 0 || dup2(in, 0) < 0 || dup2(p->out[1], 1) < 0 || dup2(p->err[1], 2) < 0) return -1;
     /* The pipes were made above 2, so dup2 really copied and close-on-exec is off on 0 to 2 only. */
-    return close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);
+    if (close_range(3, ~0U, CLOSE_RANGE_CLOEXEC) < 0) return -1;
+    return spec->extra_fd > 2 ? fcntl(spec->extra_fd, F_SETFD, 0) : 0;
 }
 
 static int set_limits(const spawn_spec_t *spec)

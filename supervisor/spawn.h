@@ -17,6 +17,7 @@ typedef struct spawn_spec {
     int oom_score_adj; /* 0: as ours */
     int nice;          /* 0: as ours */
     mode_t umask;
+    int extra_fd;    /* handed on under its own number; 0: none */
     bool want_stdin; /* a pipe whose write end is ret_stdin; else /dev/null */
 } spawn_spec_t;
 

@@ -1,0 +1,55 @@
+#include "base/environment.h"
+#include "base/fd.h"
+#include "base/secret.h"
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { ALL_MAX = 16 << 20 };
+
+int environment_pack(char *const *envp, err_t *err)
+{
+    cleanup_fd int fd = memfd_create("environment", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0) return err_sys(err, ERR_OS, "memfd_create");
+    for (; *envp; envp++)
+        if (fd_write_all(fd, *envp, strlen(*envp) + 1) < 0)
+            return err_sys(err, ERR_OS, "writing a memory file");
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
+        return err_sys(err, ERR_OS, "sealing a memory file");
+    int ret = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1); /* whatever of 0 to 2 we were started without */
+    return ret < 0 ? err_sys(err, ERR_OS, "a descriptor for the environment") : ret;
+}
+
+char **environment_unpack(int fd, err_t *err)
+{
+    struct stat st;
+    if (fstat(fd, &st) < 0 || st.st_size > ALL_MAX) {
+        err_sys(err, ERR_OS, "descriptor %d holds no environment", fd);
+        return NULL;
+    }
+    size_t size = (size_t)st.st_size, count = 0;
+    char *all = calloc(1, size + 1);
+    if (!all || pread(fd, all, size, 0) != (ssize_t)size) {
+        err_sys(err, ERR_OS, "reading the environment");
+        free(all);
+        return NULL;
+    }
+    for (size_t i = 0; i < size; i++) count += all[i] == '\0';
+    char **envp = calloc(count + 1, sizeof *envp);
+    if (!envp) {
+        err_set(err, ERR_MEMORY, "the environment");
+        free(all);
+        return NULL;
+    }
+    char *at = all;
+    for (size_t i = 0; i < count; at += strlen(at) + 1) envp[i++] = at;
+    return envp;
+}
+
+void environment_wipe(char **envp)
+{
+    for (; *envp; envp++) secret_wipe(*envp, strlen(*envp));
+}

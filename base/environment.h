@@ -1,0 +1,14 @@
+/* environment.h - an environment that is not in /proc/PID/environ: handed on in a memory file, and wiped where the kernel shows it. */
+#ifndef MOODLECTL_BASE_ENVIRONMENT_H
+#define MOODLECTL_BASE_ENVIRONMENT_H
+
+#include "base/err.h"
+
+/* A sealed memory file with all of it, close-on-exec; the caller owns it. -1: E-OS. */
+int environment_pack(char *const *envp, err_t *err);
+/* What such a descriptor holds, for good (never freed); it may be read again. NULL: E-OS. */
+char **environment_unpack(int fd, err_t *err);
+/* Zeroes the strings in place: proc(5) shows the memory that they had at exec. Their readers must have copied what they need. */
+void environment_wipe(char **envp);
+
+#endif
