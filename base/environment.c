@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+extern char **environ;
+
 enum { ALL_MAX = 16 << 20 };
 
 int environment_pack(char *const *envp, err_t *err)
@@ -47,6 +49,14 @@ char **environment_unpack(int fd, err_t *err)
     char *at = all;
     for (size_t i = 0; i < count; at += strlen(at) + 1) envp[i++] = at;
     return envp;
+}
+
+int environment_take(int fd, err_t *err)
+{
+    char **all = environment_unpack(fd, err);
+    close(fd);
+    if (all) environ = all;
+    return all ? 0 : -1;
 }
 
 void environment_wipe(char **envp)

@@ -36,8 +36,8 @@ enum { ALIAS_COUNT = sizeof ALIASES / sizeof *ALIASES };
 static const char *const OWN_NAMES[] = {"MOODLECTL_FENCE", "MOODLECTL_VERSION"};
 
 typedef struct {
-    secret_t *value; /* NULL: the default. All values are wiped, secret or not */
-    char *arn;       /* until resolved */
+    secret_t *value;  /* NULL: the default. All values are wiped, secret or not */
+    char *arn, *file; /* where it comes from; NULL: it does not */
     int64_t num;
     set_origin_t origin;
     char origin_name[NAME_MAX_BYTES];
@@ -180,6 +180,7 @@ static void found_take(settings_t *s, set_id_t id, const found_t *f)
     int rc = 0;
     e->is_given = true;
     if (f->form == FORM_FILE) {
+        e->file = strdup(f->text);
         cleanup_buf buf_t b = BUF_INIT;
         rc = file_read(f->text, SETTINGS[id].flags & SF_SECRET, &b, &err);
         if (rc == 0) rc = value_take(s, id, buf_cstr(&b), true, &err);
@@ -329,6 +330,7 @@ void settings_free(settings_t **s)
     for (int i = 0; i < SET_COUNT_; i++) {
         secret_free(&(*s)->entry[i].value);
         free((*s)->entry[i].arn);
+        free((*s)->entry[i].file);
     }
     free((*s)->issues);
     free(*s);
@@ -364,6 +366,19 @@ const char *settings_origin_name(const settings_t *s, set_id_t id) { return s->e
 const char *settings_arn(const settings_t *s, set_id_t id)
 {
     return s->entry[id].is_resolved ? NULL : s->entry[id].arn;
+}
+
+const char *settings_source(const settings_t *s, set_id_t id)
+{
+    const entry_t *e = &s->entry[id];
+    return e->arn ? e->arn : e->file ? e->file : "";
+}
+
+bool settings_has_sources(const settings_t *s)
+{
+    for (int i = 0; i < SET_COUNT_; i++)
+        if (*settings_source(s, (set_id_t)i)) return true;
+    return false;
 }
 
 int settings_resolve(settings_t *s, set_id_t id, const char *value, err_t *err)

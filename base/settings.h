@@ -71,6 +71,9 @@ const char *settings_origin_name(
     const settings_t *s, set_id_t id); /* "default", "MOODLE_URL", "DB_HOST (alias)", "…_FILE", "…_ARN" */
 const char *settings_arn(const settings_t *s,
                          set_id_t id); /* the ARN of a NAME_ARN setting until resolved, else NULL */
+const char *settings_source(const settings_t *s,
+                            set_id_t id);       /* its file or ARN, also when resolved; "" else */
+bool settings_has_sources(const settings_t *s); /* does any value come from a file or an ARN? */
 
 /* Gives the value that an ARN stood for; checked like any other value. */
 int settings_resolve(settings_t *s, set_id_t id, const char *value, err_t *err);

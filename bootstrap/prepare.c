@@ -256,20 +256,10 @@ static int become(char *const *argv)
     return status;
 }
 
-/* Libraries read it too: libcurl its proxies. */
-static int take_environment(int fd)
-{
-    err_t err = {0};
-    char **all = environment_unpack(fd, &err);
-    close(fd);
-    if (all) environ = all;
-    if (!all) log_err(LOG_ERROR_, &err);
-    return all ? 0 : -1;
-}
-
 int prepare_main(int argc, char **argv)
 {
     static prepare_t p;
+    err_t err = {0};
     if (parse_options(argc, argv, &p.opt) < 0) {
         log_write(LOG_ERROR_, ERR_USAGE,
                   "prepare [--check | --diff [--quiet] | --out DIR | --code-info | --then COMMAND... | "
@@ -279,7 +269,7 @@ int prepare_main(int argc, char **argv)
     bool role = !p.opt.check && !p.opt.diff && !p.opt.out && !p.opt.code_info && !p.opt.then;
     if (role) role_begin();
     if (p.opt.then) log_set_level(LOG_WARN_);
-    if (p.opt.environment && take_environment(p.opt.environment) < 0) return EXIT_OSERR;
+    if (p.opt.environment && environment_take(p.opt.environment, &err) < 0) return failed(&err);
     p.set = settings_load(environ);
     int status = run(&p);
     output_free(&p.outputs);

@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/secret.h"
 #include "bootstrap/roles.h"
+#include "bootstrap/rotate.h"
 #include "coord/roles.h"
 #include <stdio.h>
 #include <string.h>
@@ -12,8 +13,16 @@ typedef struct {
     int (*main)(int argc, char **argv);
 } role_row_t;
 
+/* bootstrap/ knows no database: it is handed how to log in. */
+static int secrets_main(int argc, char **argv)
+{
+    static const rotate_login_t login = {.database = coord_login_database, .redis = coord_login_redis};
+    return rotate_main(argc, argv, &login);
+}
+
 static const role_row_t ROLES[] = {
     {"prepare", "settings, secrets, checks, rendered files", prepare_main},
+    {"secrets", "follows values that change while the site serves", secrets_main},
     {"lead", "install or upgrade under the cluster's lock, then watch versions", coord_lead_main},
     {"cron", "one cron in the cluster", coord_cron_main},
     {"plan", "what an upgrade would do", coord_plan_main},

@@ -64,11 +64,8 @@ static bool prefix_ok(const char *p)
     return n >= 1 && n <= 10 && p[n] == '\0' && p[0] >= 'a' && p[0] <= 'z';
 }
 
-int target_load(const char *run_dir, target_t *ret, err_t *err)
+int target_parse(const json_t *o, target_t *ret, err_t *err)
 {
-    memset(ret, 0, sizeof *ret);
-    json_t *o = file_load(run_dir, "moodle.json", err);
-    if (!o) return -1;
     json_t *db = json_object_get(o, "db"), *redis = json_object_get(o, "redis");
     ret->db = (target_db_t){
         .type = value_str(db, "type"),
@@ -92,9 +89,18 @@ int target_load(const char *run_dir, target_t *ret, err_t *err)
         .database = value_int(redis, "database", 0),
         .password = value_secret(redis, "password"),
     };
-    json_decref(o);
     if (!prefix_ok(ret->db.prefix)) return err_set(err, ERR_DB_PREFIX, "table prefix \"%s\"", ret->db.prefix);
     return 0;
+}
+
+int target_load(const char *run_dir, target_t *ret, err_t *err)
+{
+    memset(ret, 0, sizeof *ret);
+    json_t *o = file_load(run_dir, "moodle.json", err);
+    if (!o) return -1;
+    int rc = target_parse(o, ret, err);
+    json_decref(o);
+    return rc;
 }
 
 void target_free(target_t *t)

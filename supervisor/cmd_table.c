@@ -162,6 +162,36 @@ const cli_cmd_t CLI_COMMANDS[] = {
      .examples = "moodlectl reload",
      .exits = {EXIT_UNAVAILABLE, EXIT_TEMPFAIL, EXIT_NOPERM},
      .run = cmd_reload},
+    {.name = "secrets list",
+     .operands = "",
+     .help = "The values this member follows, never what they are.",
+     .detail = "Name, source, version and last error of every setting that comes from a file or from AWS and "
+               "may change while the site "
+               "serves; the age is the time since its source last answered.",
+     .examples = "moodlectl secrets list\nmoodlectl secrets list --json",
+     .opts = {JSON_OPTION},
+     .exits = {EXIT_UNAVAILABLE, EXIT_NOPERM},
+     .run = cmd_secrets_list},
+    {.name = "secrets check",
+     .operands = "",
+     .help = "Can the sources be read, and do the values log in?",
+     .detail = "Reads every source and logs in with what is in use, at the database and at Redis. Changes "
+               "nothing. Ends with the status "
+               "of the first error.",
+     .examples = "moodlectl secrets check",
+     .opts = {JSON_OPTION},
+     .exits = {EXIT_UNAVAILABLE, EXIT_TEMPFAIL, EXIT_NOPERM, EXIT_CONFIG},
+     .run = cmd_secrets_check},
+    {.name = "secrets refresh",
+     .operands = "",
+     .help = "Look for new values now, and follow them.",
+     .detail = "As the poll of MOODLECTL_SECRETS_REFRESH does: a new value is logged in with first, then PHP "
+               "and the roles use it. No "
+               "request is lost and nothing is reloaded. Ends with the status of the first error.",
+     .examples = "moodlectl secrets refresh",
+     .opts = {JSON_OPTION},
+     .exits = {EXIT_UNAVAILABLE, EXIT_TEMPFAIL, EXIT_NOPERM, EXIT_CONFIG},
+     .run = cmd_secrets_refresh},
     {.name = "explain",
      .operands = "ID",
      .help = "Cause and cure of an error id, such as E-DB-AUTH.",

@@ -1,5 +1,5 @@
 /* cmd_table.h - what the commands of the table run. Each gives an exit status and has told the user why by then. All may
- * block; none belongs to PID 1. cmd_status.c, cmd_role.c, cmd_control.c, cmd_moodle.c, cmd_config.c, cmd_help.c. */
+ * block; none belongs to PID 1. cmd_status.c, cmd_role.c, cmd_control.c, cmd_secrets.c, cmd_moodle.c, cmd_config.c, cmd_help.c. */
 #ifndef MOODLECTL_SUPERVISOR_CMD_TABLE_H
 #define MOODLECTL_SUPERVISOR_CMD_TABLE_H
 
@@ -22,6 +22,9 @@ int cmd_upgrade_run(const cli_args_t *args);
 int cmd_cron_run_now(const cli_args_t *args);
 int cmd_drain(const cli_args_t *args);
 int cmd_reload(const cli_args_t *args);
+int cmd_secrets_list(const cli_args_t *args);
+int cmd_secrets_check(const cli_args_t *args);
+int cmd_secrets_refresh(const cli_args_t *args);
 
 int cmd_moodle(const cli_args_t *args); /* replaces this process by php */
 int cmd_config_show(const cli_args_t *args);

@@ -1,6 +1,7 @@
 #include "supervisor/control.h"
 #include "base/fd.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/rotation.h"
 #include "supervisor/status.h"
 #include <errno.h>
 #include <stdio.h>
@@ -79,6 +80,34 @@ static json_t *do_reload(member_t *m, const json_t *request)
     return done("Reloading: files are rendered anew and the services follow.");
 }
 
+static json_t *do_secrets(member_t *m, const json_t *request)
+{
+    (void)request;
+    return rotation_json(m);
+}
+
+static json_t *ask_secrets(member_t *m, const char *cmd)
+{
+    json_int_t ticket = rotation_ask(m, cmd);
+    if (ticket) return json_pack("{s:b,s:I}", "ok", 1, "ticket", ticket);
+    return refuse(ERR_NOT_RUNNING,
+                  rotation_is_wanted(m)
+                      ? "the role that follows secrets is not running in this phase"
+                      : "no setting comes from a file or from AWS: there is nothing to follow");
+}
+
+static json_t *do_secrets_refresh(member_t *m, const json_t *request)
+{
+    (void)request;
+    return ask_secrets(m, "refresh");
+}
+
+static json_t *do_secrets_check(member_t *m, const json_t *request)
+{
+    (void)request;
+    return ask_secrets(m, "check");
+}
+
 static json_t *do_audit(member_t *m, const json_t *request)
 {
     (void)m;
@@ -90,9 +119,16 @@ static json_t *do_audit(member_t *m, const json_t *request)
 static const struct {
     const char *cmd;
     json_t *(*fn)(member_t *m, const json_t *request);
-} COMMANDS[] = {
-    {"status", do_status}, {"health", do_health}, {"upgrade", do_upgrade}, {"cron-run-now", do_cron_run},
-    {"drain", do_drain},   {"reload", do_reload}, {"audit", do_audit}};
+} COMMANDS[] = {{"status", do_status},
+                {"health", do_health},
+                {"upgrade", do_upgrade},
+                {"cron-run-now", do_cron_run},
+                {"drain", do_drain},
+                {"reload", do_reload},
+                {"audit", do_audit},
+                {"secrets", do_secrets},
+                {"secrets-refresh", do_secrets_refresh},
+                {"secrets-check", do_secrets_check}};
 
 json_t *control_answer(member_t *m, const json_t *request)
 {

@@ -1,6 +1,7 @@
 #include "supervisor/lifecycle.h"
 #include "base/clock.h"
 #include "supervisor/roles.h"
+#include "supervisor/rotation.h"
 #include "supervisor/status.h"
 #include "supervisor/strays.h"
 #include <signal.h>
@@ -173,6 +174,7 @@ static void apply_wants(member_t *m)
     for (int id = 0; id < SV_COUNT_; id++) {
         child_t *c = &m->children[id];
         if (id == SV_CRON && !settings_bool(m->set, SET_cron)) continue;
+        if (id == SV_SECRETS && !rotation_is_wanted(m)) continue;
         switch (lifecycle_fsm_want(m->phase, (service_id_t)id)) {
         case WANT_RUN:
             child_start(c);
@@ -327,6 +329,7 @@ static void on_prepared(member_t *m)
         logfmt_own(LOG_NOTICE_, ERR_NONE, "reload", "rendered anew; nginx and php-fpm follow");
         child_signal(&m->children[SV_NGINX], SIGHUP);
         child_signal(&m->children[SV_FPM], SIGUSR2);
+        rotation_ask(m, "refresh"); /* prepare knows one version of a secret only */
     }
     lifecycle_event(m, LE_PREPARED);
 }
@@ -348,6 +351,7 @@ static void on_changed(child_t *c, child_state_t from, const char *why)
     if (lifecycle_is_stopping(m->phase) && was_cut_short(c)) m->drain.cut_short++;
     if (c->state == CS_BACKOFF && from == CS_UP) logfmt_metric("ChildRestarts", 1, "Count");
     if (c->slot == SV_PREPARE && c->state == CS_DONE) on_prepared(m);
+    if (c->slot == SV_SECRETS && c->state == CS_STARTING) rotation_started(m);
     if (c->slot == SV_CRON && child_is_gone(c)) m->cron.holder = m->cron.running = false;
     if (c->state == CS_FAILED) on_failed(m, c);
     advance(m);
@@ -369,6 +373,7 @@ void lifecycle_init(member_t *m)
 {
     m->loop->data = m;
     m->phase = LP_BOOT;
+    rotation_begin(m);
     m->started_ms = m->phase_since_ms = clock_ms();
     uv_timer_init(m->loop, &m->deadline);
     m->deadline.data = m;

@@ -61,6 +61,26 @@ static log_level_t find_level(const level_word_t *words, size_t n, const char *b
 #define LEVEL_IN(words, bytes, len, otherwise)                                                               \
     find_level(words, sizeof(words) / sizeof *(words), bytes, len, otherwise)
 
+static struct {
+    void (*fn)(void *arg);
+    void *arg;
+} watch;
+
+void logfwd_watch(void (*fn)(void *arg), void *arg)
+{
+    watch.fn = fn;
+    watch.arg = arg;
+}
+
+/* auth_failed() in PostgreSQL's libpq/auth.c, ER_ACCESS_DENIED_ERROR of MySQL and MariaDB, -WRONGPASS and -NOAUTH of Redis */
+static void watch_php(const char *bytes, size_t len)
+{
+    static const char *const words[] = {"password authentication failed", "Access denied for user",
+                                        "WRONGPASS", "NOAUTH"};
+    for (size_t i = 0; watch.fn && i < sizeof words / sizeof *words; i++)
+        if (memmem(bytes, len, words[i], strlen(words[i]))) watch.fn(watch.arg);
+}
+
 static bool is_json_object(const char *bytes, size_t len)
 {
     if (len < 2 || bytes[0] != '{' || bytes[len - 1] != '}') return false;
@@ -82,11 +102,14 @@ static void on_line(void *arg, const char *bytes, size_t len, unsigned part, boo
     log_level_t level = s->level;
     if (part == 0 && len == 0) return;
     if (part == 0 && s->kind == STREAM_NGINX && is_json_object(bytes, len)) {
-        logfmt_child_object("nginx.access", access_level(bytes, len), OUT_ACCESS, bytes, len);
+        level = access_level(bytes, len);
+        logfmt_child_object("nginx.access", level, OUT_ACCESS, bytes, len);
+        if (level == LOG_WARN_ && watch.fn) watch.fn(watch.arg);
         return;
     }
     if (s->kind == STREAM_NGINX) level = LEVEL_IN(NGINX_WORDS, bytes, len, level);
     if (s->kind == STREAM_PHP) {
+        watch_php(bytes, len);
         /* the lines of a stack trace have the severity of the message above them */
         bool goes_on =
             bytes[0] == '#' || bytes[0] == ' ' || (len >= 12 && memcmp(bytes, "Stack trace:", 12) == 0);

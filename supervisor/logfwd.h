@@ -17,6 +17,10 @@ typedef enum {
 typedef struct stream stream_t;
 typedef void stream_event_fn(void *arg, const char *line, size_t len);
 
+/* Calls `fn` for each line that looks as if somebody had been refused a login: the words of a server in PHP's lines, and requests that
+ * ended with a status of 500 or more. May be wrong, and often. */
+void logfwd_watch(void (*fn)(void *arg), void *arg);
+
 /* Takes over `fd`, the read end of a pipe. `src` must outlive the stream. NULL: out of memory (fd is closed). */
 stream_t *stream_open(uv_loop_t *loop, int fd, stream_kind_t kind, const char *src, log_level_t level,
                       stream_event_fn *on_event, void *arg);

@@ -26,6 +26,14 @@ typedef struct cron_view { /* what this member's cron role last said */
     uint64_t last_end_ms; /* clock_ms */
 } cron_view_t;
 
+typedef struct rotation {  /* what role secrets last said; rotation.c */
+    json_t *values;        /* NULL: nothing yet */
+    uint64_t values_ms;    /* clock_ms when it said so */
+    json_int_t asked;      /* refreshes and checks that it was sent since it started */
+    json_int_t answered;   /* those that it has finished */
+    uint64_t suspected_ms; /* clock_ms of the last suspicion that was handed on */
+} rotation_t;
+
 typedef struct drain {            /* one stop, from its first second */
     uint64_t began_ms, phase_ms;  /* clock_ms; phase_ms: when the present phase began */
     uint64_t budget_ms;           /* the whole stop */
@@ -55,6 +63,7 @@ typedef struct member {
     progress_t progress;
     uint64_t page_written_ms;
     cron_view_t cron;
+    rotation_t rotation;
     char name[128], release[128];
 } member_t;
 

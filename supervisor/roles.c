@@ -4,6 +4,7 @@
 #include "supervisor/control.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/redaction.h"
+#include "supervisor/rotation.h"
 #include "supervisor/status.h"
 #include <stdio.h>
 #include <string.h>
@@ -25,10 +26,10 @@ static void set_text(char *to, size_t size, const char *from) { snprintf(to, siz
 
 static void on_log(member_t *m, child_t *c, const json_t *e)
 {
-    (void)m;
     const char *id = text(e, "id"), *msg = text(e, "msg");
     log_level_t level = log_level_find(text(e, "level"), LOG_INFO_);
     logfmt_role(c->row->name, level, id[0] ? id : NULL, msg, strlen(msg));
+    rotation_error(m, c, err_find(id));
     if (level < LOG_ERROR_ || !id[0]) return;
     err_set(&c->last_error, err_find(id), "%s", msg); /* told again when the container ends because of it */
 }
@@ -79,6 +80,7 @@ static void on_state(member_t *m, child_t *c, const json_t *e)
     set_text(m->state, sizeof m->state, state);
     set_text(m->reason, sizeof m->reason, reason);
     m->reason_id = err_find(id);
+    rotation_error(m, c, m->reason_id);
     if (strcmp(state, "current") == 0) m->progress.known = false;
     if (changed)
         logfmt_own(strcmp(state, "hold") == 0 ? LOG_ERROR_ : LOG_INFO_, m->reason_id, "state", "%s: %s",
@@ -133,11 +135,24 @@ static void on_metric(member_t *m, child_t *c, const json_t *e)
         logfmt_metric(name, json_number_value(json_object_get(e, "value")), unit[0] ? unit : "None");
 }
 
+static void on_secrets(member_t *m, child_t *c, const json_t *e)
+{
+    (void)c;
+    rotation_on_secrets(m, e);
+}
+
+static void on_rotated(member_t *m, child_t *c, const json_t *e)
+{
+    (void)c;
+    rotation_on_rotated(m, e);
+}
+
 static const struct {
     const char *event;
     event_fn *fn;
-} EVENTS[] = {{"log", on_log},   {"line", on_line},         {"progress", on_progress}, {"state", on_state},
-              {"cron", on_cron}, {"rendered", on_rendered}, {"metric", on_metric}};
+} EVENTS[] = {{"log", on_log},       {"line", on_line},       {"progress", on_progress},
+              {"state", on_state},   {"cron", on_cron},       {"rendered", on_rendered},
+              {"metric", on_metric}, {"secrets", on_secrets}, {"rotated", on_rotated}};
 
 void roles_event(member_t *m, child_t *c, const char *line, size_t len)
 {

@@ -67,6 +67,12 @@ const child_row_t SERVICES[SV_COUNT_] = {
                  .oom_score_adj = 500,
                  .nice = 5,
                  .kill_leftovers = true},
+    [SV_SECRETS] = {.name = "secrets",
+                    .kind = CK_ROLE,
+                    .ready = READY_AT_ONCE,
+                    .stop_signal = SIGTERM,
+                    .last_signal = SIGTERM,
+                    .kill_leftovers = true},
 };
 
 typedef struct {
@@ -132,12 +138,12 @@ static void build_role(services_t *s, service_id_t id)
 }
 
 /* Its settings come in a memory file: a process's environment can be read in /proc by others of its user. */
-static void build_prepare(services_t *s)
+static void build_environment(services_t *s, service_id_t id)
 {
     char number[16];
     snprintf(number, sizeof number, "%d", s->environment);
-    add_arg(s, SV_PREPARE, "--environment");
-    add_arg(s, SV_PREPARE, number);
+    add_arg(s, id, "--environment");
+    add_arg(s, id, number);
 }
 
 static void build_nginx(services_t *s)
@@ -197,9 +203,11 @@ services_t *services_new(const settings_t *set, int environment)
         s->gid = getegid();
     }
     build_role(s, SV_PREPARE);
-    build_prepare(s);
+    build_environment(s, SV_PREPARE);
     build_role(s, SV_LEAD);
     build_role(s, SV_CRON);
+    build_role(s, SV_SECRETS);
+    build_environment(s, SV_SECRETS);
     build_nginx(s);
     build_fpm(s);
     build_warm(s);
@@ -224,7 +232,7 @@ void services_spec(const services_t *s, service_id_t id, spawn_spec_t *ret_spec)
 {
     ret_spec->argv = s->commands[id].argv;
     ret_spec->envp = s->commands[id].envp;
-    ret_spec->extra_fd = id == SV_PREPARE ? s->environment : 0;
+    ret_spec->extra_fd = id == SV_PREPARE || id == SV_SECRETS ? s->environment : 0;
     ret_spec->switch_user = s->is_root && SERVICES[id].as_web_user;
     ret_spec->uid = s->uid;
     ret_spec->gid = s->gid;

@@ -198,14 +198,14 @@ class Site:
 class Load:
     """A bounded load: so many threads, one request at a time each, half of them on kept-alive connections. Counts what fails, by kind."""
 
-    def __init__(self, address, port, path="/login/index.php", threads=4, pause=0.05):
-        self.address, self.port, self.path, self.pause = address, port, path, pause
+    def __init__(self, address, port, path="/login/index.php", threads=4, pause=0.05, headers=None):
+        self.address, self.port, self.path, self.pause, self.headers = address, port, path, pause, headers or {}
         self.good, self.failed, self.first, self.slowest = 0, {}, {}, 0.0
         self._lock, self._stop = threading.Lock(), threading.Event()
         self._threads = [threading.Thread(target=self._work, args=(i % 2 == 0,), daemon=True) for i in range(threads)]
 
     def _one(self, connection):
-        connection.request("GET", self.path)
+        connection.request("GET", self.path, headers=self.headers)
         r = connection.getresponse()
         body = r.read()
         if r.status != 200:

@@ -1,0 +1,205 @@
+"""Secrets that change while the site serves, under a bounded load through nginx and PHP-FPM. Counts are printed in the result."""
+import json
+import os
+import time
+
+from lib.case import check, equal, test
+from lib.proc import wait_for
+from lib.site import Load
+from test_aws import FakeAws
+
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:moodle/rotated-AbCdEf"
+OLD, NEW = "old 'pass' \"w\\ord\" ö%", "new 'pass' \"w\\ord\" ä$1"
+
+
+class TimedLoad(Load):
+    """A load that also knows when each failed request began and ended, by the wall clock."""
+
+    def __init__(self, member, **more):
+        super().__init__(member.address, member.port, headers={"Host": member.site.url.split("//")[1]}, **more)
+        self.times = []
+
+    def _one(self, connection):
+        began = time.time()
+        failure = "broken off"
+        try:
+            failure, reusable = super()._one(connection)
+            return failure, reusable
+        finally:
+            if failure:
+                self.times.append((began, time.time()))
+
+
+def login_user(t, user, password, like="moodle"):
+    """A database user who may do all that `like` may, as the clone of AWS's alternating rotation."""
+    db = t.bench.installed(t.kind, "base").db
+    if db.kind == "pgsql":
+        db.sql(f"DROP ROLE IF EXISTS {user}", db="postgres", check=False)
+        db.sql(f"CREATE ROLE {user} LOGIN PASSWORD {db.literal(password)} IN ROLE {like}", db="postgres")
+    else:
+        db.sql(f"CREATE OR REPLACE USER '{user}'@'%' IDENTIFIED BY {db.literal(password)}; GRANT ALL ON *.* TO '{user}'@'%'", db="")
+
+
+def set_password(db, user, password):
+    db.sql(f"ALTER ROLE {user} PASSWORD {db.literal(password)}" if db.kind == "pgsql"
+           else f"ALTER USER '{user}'@'%' IDENTIFIED BY {db.literal(password)}", db="postgres" if db.kind == "pgsql" else "")
+
+
+class Rotation:
+    """A site whose database user and password, or Redis password, come from one secret."""
+
+    def __init__(self, t, versions, redis="shared", database=True, **settings):
+        self.t, self.aws = t, FakeAws(t)
+        self.label(versions)
+        arns = {"MOODLE_DATABASE_USER": None, "MOODLE_DATABASE_PASSWORD": None, "MOODLE_DATABASE_USER_ARN": ARN + ":username::",
+                "MOODLE_DATABASE_PASSWORD_ARN": ARN + ":password::"}
+        if not database:
+            arns = {"MOODLE_REDIS_PASSWORD": None, "MOODLE_REDIS_PASSWORD_ARN": ARN + ":password::"}
+        self.site = t.site(installed="base", redis=redis, MOODLECTL_CRON_KEEPALIVE="10s", **arns, **self.aws.env(), **settings)
+        self.member, = self.site.serve((1,))
+
+    def label(self, versions):
+        """versions: [(id, label, user, password)]"""
+        self.aws.ask("/-/control", {"secrets": {ARN: [{"id": v, "stage": label, "string": json.dumps({"username": user, "password": password})}
+                                                      for v, label, user, password in versions]}})
+
+    def rotated(self):
+        return self.member.log(event="rotated")
+
+    def wait_rotated(self, seconds=30):
+        return wait_for("the rotation is followed", self.rotated, seconds)[0]["msg"]
+
+    def values(self):
+        return json.loads(self.member.exec(["moodlectl", "secrets", "list", "--json"]).stdout)["values"]
+
+    def replaced_at(self):
+        return os.stat(self.member.inside("/run/moodlectl/moodle.json")).st_mtime
+
+    def wait_replaced(self, old):
+        """When another moodle.json was first seen there; the file's own time is some milliseconds too early."""
+        wait_for("moodle.json is replaced", lambda: self.replaced_at() != old, 60, pause=0.002)
+        return time.time()
+
+    def no_secrets_seen(self):
+        said = self.member.raw_log() + self.member.errors()
+        for value in (OLD, NEW):
+            check(value not in said and json.dumps(value)[1:-1] not in said, "a password is in the log")
+
+    def cron_follows(self):
+        """The cron process that ran at the rotation keeps its session; the next one logs in anew."""
+        before = self.site.sql("SELECT max(epoch) FROM sup_run") and time.time()
+        self.member.exec(["moodlectl", "cron", "run-now"], check=False)
+
+        def ended():
+            cron = self.member.status()["cron"]
+            return cron.get("last_end_age_ms", 1e12) / 1000 < time.time() - before and cron
+        equal(wait_for("cron ran after the rotation", ended, 60, pause=0.3)["last_exit"], 0, "exit status of cron")
+
+
+def report(what, load, width=None):
+    failed = sum(load.failed.values())
+    print(f"rotation: {what}: {load.good} good, {failed} failed{'' if width is None else f', window {width * 1000:.0f} ms'}", flush=True)
+
+
+@test(seconds=150)
+def database_password_of_a_single_user(t):
+    """Between the steps setSecret and finishSecret the secret's current version no longer logs in. The pending one does."""
+    login_user(t, "rot_single", OLD)
+    r = Rotation(t, [("v1", "AWSCURRENT", "rot_single", OLD)])
+    r.site.wait_cron()
+    old = r.replaced_at()
+    with TimedLoad(r.member, threads=3, pause=0.02) as load:
+        wait_for("the load runs", lambda: load.good > 20, 20)
+        r.label([("v1", "AWSCURRENT", "rot_single", OLD), ("v2", "AWSPENDING", "rot_single", NEW)])
+        broken = time.time()
+        set_password(t.db, "rot_single", NEW)
+        mended = r.wait_replaced(old)
+        equal(len(load.times), sum(load.failed.values()), "failed requests with a time")
+        good = load.good
+        wait_for("requests after the window", lambda: load.good > good + 50, 30)
+        r.label([("v0", "AWSPREVIOUS", "rot_single", OLD), ("v2", "AWSCURRENT", "rot_single", NEW)])
+        r.member.exec(["moodlectl", "secrets", "refresh"])
+        good = load.good
+        wait_for("requests after the rotation", lambda: load.good > good + 20, 30)
+    report(f"database, single user, {t.kind}", load, mended - broken)
+    msg = r.wait_rotated()
+    check("AWSPENDING" in msg, f"event: {msg}")
+    equal(len(r.rotated()), 1, "rotations")
+    outside = [(began - broken, ended - broken) for began, ended in load.times if ended < broken or began > mended]
+    equal(outside, [], f"failed requests outside of the window of {mended - broken:.3f} s")
+    r.cron_follows()
+    r.no_secrets_seen()
+
+
+@test(seconds=150)
+def database_password_of_alternating_users(t):
+    """Both users log in until the next rotation: nothing may fail."""
+    login_user(t, "rot_one", OLD)
+    login_user(t, "rot_two", NEW, like="rot_one" if t.kind == "pgsql" else "moodle")
+    r = Rotation(t, [("v1", "AWSCURRENT", "rot_one", OLD)], MOODLECTL_SECRETS_REFRESH="1s")
+    r.site.wait_cron()
+    with TimedLoad(r.member, threads=3, pause=0.02) as load:
+        wait_for("the load runs", lambda: load.good > 20, 20)
+        r.label([("v0", "AWSPREVIOUS", "rot_one", OLD), ("v2", "AWSCURRENT", "rot_two", NEW)])
+        r.wait_rotated()
+        good = load.good
+        wait_for("requests after the rotation", lambda: load.good > good + 50, 30)
+    report(f"database, alternating users, {t.kind}", load)
+    equal(load.failed, {}, "failed requests")
+    r.cron_follows()
+    r.no_secrets_seen()
+
+
+def caches_are_in_redis(r, redis):
+    """Moodle takes files instead of a Redis that refuses it, without a word: the keys must come back there."""
+    for key in redis.keys(r.site.prefix + "m*"):
+        redis.cli("DEL", key)
+
+    def look():
+        r.member.get("/login/index.php")
+        return redis.keys(r.site.prefix + "m*")
+    wait_for("keys of the cache in Redis", look, 20, pause=0.2)
+
+
+@test(dbs=("pgsql",), seconds=150)
+def redis_password_with_two_valid(t):
+    """As ElastiCache's ROTATE and then SET: both passwords log in for a while, then the old one does not. Nothing may fail."""
+    redis = t.redis(password=OLD)
+    r = Rotation(t, [("v1", "AWSCURRENT", "", OLD)], redis=redis, database=False)
+    with TimedLoad(r.member, threads=3, pause=0.02) as load:
+        wait_for("the load runs", lambda: load.good > 20, 20)
+        redis.cli("ACL", "SETUSER", "default", ">" + NEW)
+        r.label([("v0", "AWSPREVIOUS", "", OLD), ("v2", "AWSCURRENT", "", NEW)])
+        r.member.exec(["moodlectl", "secrets", "refresh"])
+        r.wait_rotated()
+        redis.cli("ACL", "SETUSER", "default", "<" + OLD)
+        redis.password = NEW
+        good = load.good
+        wait_for("requests with the new password only", lambda: load.good > good + 50, 30)
+    report("redis, two valid passwords", load)
+    equal(load.failed, {}, "failed requests")
+    caches_are_in_redis(r, redis)
+    r.no_secrets_seen()
+
+
+@test(dbs=("pgsql",), seconds=150)
+def redis_password_at_once(t):
+    """requirepass knows one password: what is asked before the member has learnt the new one fails, and nothing else."""
+    redis = t.redis(password=OLD)
+    r = Rotation(t, [("v1", "AWSCURRENT", "", OLD)], redis=redis, database=False)
+    old = r.replaced_at()
+    with TimedLoad(r.member, threads=3, pause=0.02) as load:
+        wait_for("the load runs", lambda: load.good > 20, 20)
+        r.label([("v1", "AWSCURRENT", "", OLD), ("v2", "AWSPENDING", "", NEW)])
+        broken = time.time()
+        redis.cli("CONFIG", "SET", "requirepass", NEW)
+        redis.password = NEW
+        mended = r.wait_replaced(old)
+        good = load.good
+        wait_for("requests after the window", lambda: load.good > good + 50, 30)
+    report("redis, one password", load, mended - broken)
+    check("AWSPENDING" in r.wait_rotated(), f"event: {r.rotated()}")
+    outside = [(began - broken, ended - broken) for began, ended in load.times if ended < broken or began > mended]
+    equal(outside, [], f"failed requests outside of the window of {mended - broken:.3f} s")
+    caches_are_in_redis(r, redis)
+    r.no_secrets_seen()
