@@ -1,5 +1,6 @@
 #include "base/clock.h"
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/random.h>
 #include <time.h>
@@ -28,6 +29,15 @@ void clock_sleep_ms(uint64_t ms)
     struct timespec t = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (long)(ms % 1000) * 1000000};
     while (clock_nanosleep(CLOCK_BOOTTIME, 0, &t, &t) == EINTR) {
     }
+}
+
+int64_t clock_watch(clock_watch_t *w, uint64_t boot_ms, uint64_t wall_ms)
+{
+    enum { STEP_MS = 1000 };
+    int64_t step = (int64_t)(wall_ms - w->wall_ms) - (int64_t)(boot_ms - w->boot_ms);
+    bool first = w->boot_ms == 0;
+    *w = (clock_watch_t){boot_ms, wall_ms};
+    return first || (step < STEP_MS && step > -STEP_MS) ? 0 : step;
 }
 
 uint64_t clock_jitter_ms(uint64_t ms)

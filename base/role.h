@@ -6,7 +6,9 @@
  *   {"event":"progress","phase":"install","detail":"mod_quiz","done":312,"total":469,"by":"member","elapsed_ms":1}
  *   {"event":"state","state":"...","id":"E-...","reason":"..."}        lead: see supervisor/roles.h for the states
  *   {"event":"rendered","stage":"boot"|"all"}                          prepare
- *   {"event":"cron","holder":true,"running":true,"last_exit":0}        cron
+ *   {"event":"cron","holder":true,"running":true,"last_exit":0}        cron; last_exit: once, when a run has ended
+ *   {"event":"cron-success","age_ms":1,"by":"member"}                  cron: its last good pass in the cluster
+ *   {"event":"adhoc","runner":1,"running":true}                        adhoc; runner 0: none
  *   {"event":"metric","name":"UpgradeDuration","value":1.0,"unit":"Milliseconds"}
  */
 #ifndef MOODLECTL_BASE_ROLE_H

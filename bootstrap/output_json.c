@@ -96,6 +96,12 @@ static json_int_t job_patience_ms(const site_t *s)
     return budget > REST_MS + LEAST_MS ? budget - REST_MS : LEAST_MS;
 }
 
+static json_int_t cron_stuck_ms(const site_t *s)
+{
+    int64_t ms = settings_int(s->set, SET_cron_stuck);
+    return ms == SET_NEVER ? 0 : ms;
+}
+
 json_t *output_lead_json(const site_t *s)
 {
     char member[256];
@@ -104,14 +110,15 @@ json_t *output_lead_json(const site_t *s)
     json_t *code = json_pack("{s:s,s:s,s:s,s:s}", "version", s->code.version, "release", s->code.release,
                              "branch", s->code.branch, "hash", s->code.hash);
     return json_pack(
-        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:I,s:o}", "member",
+        "{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:i,s:i,s:o,s:o,s:o,s:o,s:o,s:I,s:I,s:o,s:o,s:o,s:I,s:o}", "member",
         output_json_bytes(member), "release", output_json_bytes(*release ? release : s->code.release),
         "run_dir", value(s, SET_run_dir), "code_dir", output_json_bytes(s->web_dir), "data_dir",
         value(s, SET_data_dir), "template_dir", output_json_bytes(s->template_dir), "php",
         output_json_bytes(s->php), "php_ini", path_json(s->run_dir, "php.ini"), "web_uid", (int)s->web.uid,
         "web_gid", (int)s->web.gid, "web_home", output_json_bytes(s->home), "code", code, "install",
         value(s, SET_install), "upgrade", value(s, SET_upgrade), "cron", truth(s, SET_cron),
-        "cron_keepalive_s", (json_int_t)(settings_int(s->set, SET_cron_keepalive) / 1000), "watch_ms",
+        "cron_keepalive_s", (json_int_t)(settings_int(s->set, SET_cron_keepalive) / 1000), "cron_stuck_ms",
+        cron_stuck_ms(s), "adhoc_runners", number(s, SET_adhoc_runners), "watch_ms",
         number(s, SET_watch_interval), "lease_scale", number(s, SET_lease_scale), "job_patience_ms",
         job_patience_ms(s), "site", site_json(s));
 }

@@ -25,6 +25,7 @@ static const role_row_t ROLES[] = {
     {"secrets", "follows values that change while the site serves", secrets_main},
     {"lead", "install or upgrade under the cluster's lock, then watch versions", coord_lead_main},
     {"cron", "one cron in the cluster", coord_cron_main},
+    {"adhoc", "a runner of ad-hoc tasks, on a member without cron", coord_adhoc_main},
     {"plan", "what an upgrade would do", coord_plan_main},
     {"cron-status", "who runs cron", coord_cron_status_main},
     {"maintenance", "on, off, status", coord_maintenance_main},

@@ -1,12 +1,15 @@
-/* The cron role: contends for the lease, and while it has it runs one admin/cli/cron.php after another. */
+/* The cron role: contends for the lease, and while it has it runs one admin/cli/cron.php after another. The adhoc role does the
+ * same with admin/cli/adhoc_task.php and one of the places for runners, on members that do not run cron. */
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/role.h"
 #include "coord/cron_adhoc.h"
+#include "coord/cron_health.h"
 #include "coord/flag.h"
 #include "coord/history.h"
 #include "coord/job.h"
+#include "coord/job_line.h"
 #include "coord/lease.h"
 #include "coord/moodle_version.h"
 #include "coord/roles.h"
@@ -17,32 +20,46 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { IDLE_MS = 1000, SOON_MS = 2000, BACKOFF_MAX_MS = 60000, TOO_SHORT_MS = 2000 };
+enum { IDLE_MS = 1000, SOON_MS = 2000, BACKOFF_MAX_MS = 60000, TOO_SHORT_MS = 2000, HEALTH_MS = 10000 };
 
 typedef struct cron {
+    bool runner; /* of ad-hoc tasks; else cron itself */
+    purpose_t purpose;
     char *run_dir;
     lead_conf_t conf;
     target_t target;
     char holder[129];
     lease_t lease;
     bool run_now, soon; /* soon: the row was released, somebody else just holds the lock for a moment */
+    bool ended;         /* a run has, and that is not told yet */
+    bool passed;        /* cron.php has said that it has done its work, and that is not noted yet */
+    uint64_t health_ms;
     int failures, last_exit;
     char said[160]; /* why nothing runs; told when it changes */
 } cron_t;
 
 static bool stop(void) { return role_stop_requested() != 0; }
 
-static void tell(const cron_t *c, bool holder, bool running)
+static const char *what(const cron_t *c) { return c->runner ? "ad-hoc runner" : "cron"; }
+
+static void tell(cron_t *c, bool holder, bool running)
 {
-    role_emit(json_pack("{s:s,s:b,s:b,s:i}", "event", "cron", "holder", holder, "running", running,
-                        "last_exit", c->last_exit));
+    json_t *e;
+    if (c->runner)
+        e = json_pack("{s:s,s:i,s:b}", "event", "adhoc", "runner",
+                      holder ? (int)(c->purpose - PURPOSE_ADHOC) + 1 : 0, "running", running);
+    else
+        e = json_pack("{s:s,s:b,s:b}", "event", "cron", "holder", holder, "running", running);
+    if (c->ended) json_object_set_new(e, "last_exit", json_integer(c->last_exit));
+    c->ended = false;
+    role_emit(e);
 }
 
 static void say(cron_t *c, const char *why)
 {
     if (strcmp(c->said, why) == 0) return;
     snprintf(c->said, sizeof c->said, "%s", why);
-    if (*why) log_info("cron: %s", why);
+    if (*why) log_info("%s: %s", what(c), why);
 }
 
 static bool command(void *arg, const char *cmd)
@@ -74,8 +91,21 @@ static int settings_read(cron_t *c, err_t *err)
     if (lead_conf_load(c->run_dir, &c->conf, err) < 0 || target_load(c->run_dir, &c->target, err) < 0)
         return -1;
     if (!*c->holder) lease_holder_make(c->conf.member, c->holder, sizeof c->holder);
-    lease_init(&c->lease, PURPOSE_CRON, c->target.db.prefix, c->holder, c->conf.lease_scale);
+    lease_init(&c->lease, c->purpose, c->target.db.prefix, c->holder, c->conf.lease_scale);
     return 0;
+}
+
+/* Cron's member is told by its row: the part of the holder before '#' (lease_holder_make). */
+static const char *runner_obstacle(const cron_t *c, err_t *err)
+{
+    const lease_t *l = &c->lease;
+    lease_row_t cron;
+    if ((int)(c->purpose - PURPOSE_ADHOC) >= c->conf.adhoc_runners) return "no runners are wanted";
+    if (lease_row_read(l->db, l->times.statement, l->prefix, PURPOSE_CRON, &cron, err) < 0)
+        return "the database does not answer";
+    size_t n = strcspn(c->holder, "#");
+    bool here = strncmp(cron.holder, c->holder, n + 1) == 0;
+    return here && !lease_row_is_free(&cron, &l->times) ? "cron runs on this member" : NULL;
 }
 
 /* NULL: cron may run. Everything else is a state, no failure: cron.php would only say exit status 1. */
@@ -98,7 +128,53 @@ static const char *obstacle(cron_t *c, err_t *err)
     if (!moodle_version_parse(c->conf.code_version, &own) || own != s.version ||
         strcmp(s.hash, c->conf.code_hash) != 0)
         return "the database does not fit this code";
-    return s.upgrade_flag ? "Moodle says that an upgrade runs" : NULL;
+    if (s.upgrade_flag) return "Moodle says that an upgrade runs";
+    return c->runner ? runner_obstacle(c, err) : NULL;
+}
+
+/* ---- how cron does ---- */
+
+static void health_report(const cron_health_t *h)
+{
+    role_metric("CronSuccessAge", (double)h->age_ms / 1000, "Seconds");
+    /* once when it becomes late, and once for each more of such times */
+    int64_t then = h->age_ms > h->said_ms ? h->age_ms - h->said_ms : 0;
+    if (h->age_ms / CRON_LATE_MS > then / CRON_LATE_MS)
+        log_write(LOG_WARN_, ERR_CRON_LATE, "cron last did its work %lld minutes ago, on %s",
+                  (long long)h->age_ms / 60000, *h->holder ? h->holder : "no member yet");
+}
+
+/* Whatever fails here is no reason to stop cron: the heartbeats will tell. */
+static void health_look(cron_t *c)
+{
+    cron_health_t h;
+    bool report = false;
+    uint64_t now = clock_ms();
+    if (c->runner || !c->lease.db || db_is_lost(c->lease.db) ||
+        (c->health_ms && now < c->health_ms + HEALTH_MS))
+        return;
+    c->health_ms = now;
+    if (c->passed && c->lease.epoch && cron_health_mark(&c->lease, NULL) == 0) c->passed = false;
+    if (cron_health_look(&c->lease, &h, &report, NULL) < 0 || !h.known) return;
+    role_emit(
+        json_pack("{s:s,s:I,s:s}", "event", "cron-success", "age_ms", (json_int_t)h.age_ms, "by", h.holder));
+    if (report) health_report(&h);
+}
+
+static void line(void *arg, const char *text)
+{
+    cron_t *c = arg;
+    if (strncmp(text, JOB_LINE_CRON_PASS, strlen(JOB_LINE_CRON_PASS)) == 0) c->passed = true;
+}
+
+static void stuck(void *arg)
+{
+    cron_t *c = arg;
+    char host[65] = "", tasks[400];
+    gethostname(host, sizeof host - 1);
+    cron_health_tasks(&c->lease, host, tasks, sizeof tasks);
+    log_write(LOG_ERROR_, ERR_CRON_STUCK, "%s wrote nothing for %llu s and is ended; its tasks: %s", what(c),
+              (unsigned long long)c->conf.cron_stuck_ms / 1000, *tasks ? tasks : "none");
 }
 
 static bool leave(void *arg)
@@ -106,6 +182,7 @@ static bool leave(void *arg)
     cron_t *c = arg;
     err_t err = {0};
     if (!c->lease.db || db_is_lost(c->lease.db)) return false;
+    health_look(c);
     const char *why = obstacle(c, &err);
     if (!why || err.id) return false; /* a database that does not answer is the heartbeat's business */
     say(c, why);
@@ -140,7 +217,7 @@ static int take_over(cron_t *c, err_t *err)
     if (lease_claim(l, err) < 0) return -1;
     uint64_t left = lease_grace_left(l, clock_ms());
     if (left)
-        log_notice("the last cron went without a word: waiting %llu ms until nothing of it can run",
+        log_notice("the last %s went without a word: waiting %llu ms until nothing of it can run", what(c),
                    (unsigned long long)left);
     if (beats_for(c, left, true, err) < 0) return -1;
     if (stop()) return 0;
@@ -150,11 +227,12 @@ static int take_over(cron_t *c, err_t *err)
         if (beats_for(c, 200, true, err) < 0) return -1;
     if (gone == 0 && stop()) return 0;
     if (gone <= 0)
-        return gone < 0 ? -1 : err_set(err, ERR_OLD_SESSION, "the last cron's session did not end");
+        return gone < 0 ? -1 : err_set(err, ERR_OLD_SESSION, "the last %s's session did not end", what(c));
     if (cron_adhoc_free(l, err) < 0) return -1; /* reads the unfinished runs, so before they are settled */
     if (lease_settle(l, 0, err) < 0) return -1;
     gethostname(host, sizeof host - 1);
-    return lease_start(l, "cron", "cron", host, err);
+    const char *action = c->runner ? "adhoc" : "cron";
+    return lease_start(l, action, action, host, err);
 }
 
 static int run_once(cron_t *c, err_t *err)
@@ -162,9 +240,14 @@ static int run_once(cron_t *c, err_t *err)
     char keep[40], words[300];
     job_result_t r;
     snprintf(keep, sizeof keep, "--keep-alive=%d", c->conf.cron_keepalive_s);
-    const char *const args[] = {"admin/cli/cron.php", keep, NULL};
-    job_spec_t spec = {.src = "cron",
-                       .args = args,
+    const char *const cron_args[] = {"admin/cli/cron.php", keep, NULL}, *const adhoc_args[] = {
+                                                                            "admin/cli/adhoc_task.php",
+                                                                            "--execute", keep, NULL};
+    job_spec_t spec = {.src = c->runner ? "adhoc" : "cron",
+                       .args = c->runner ? adhoc_args : cron_args,
+                       .silence_ms = c->conf.cron_stuck_ms,
+                       .stuck = stuck,
+                       .line = line,
                        .lease = &c->lease,
                        .conf = &c->conf,
                        .run_dir = c->run_dir,
@@ -177,11 +260,16 @@ static int run_once(cron_t *c, err_t *err)
     tell(c, true, true);
     int rc = job_run(&spec, &r, err);
     c->last_exit = r.code;
+    c->ended = true;
     tell(c, rc == 0, false);
     if (rc < 0) return -1;
-    bool bad = r.end != JOB_EXITED || (r.code != 0 && !r.stopped);
+    bool bad = r.end != JOB_EXITED || (r.code != 0 && !r.stopped) || r.stuck;
     if (bad && c->lease.db && obstacle(c, NULL)) return 0; /* it came up just after we looked */
-    if (bad) log_warn("cron.php: %s", job_result_words(&r, words, sizeof words));
+    if (bad)
+        log_write(LOG_WARN_, r.out_of_memory ? ERR_JOB_MEMORY : ERR_CRON_FAILED, "%s: %s", spec.args[0] + 10,
+                  job_result_words(&r, words, sizeof words));
+    if (!bad && !r.stopped) c->passed = true; /* a Moodle without keep-alive says so by its end only */
+    health_look(c);
     c->failures = bad ? c->failures + 1 : 0;
     uint64_t took = clock_ms() - began, rest = bad ? 1000ULL << (c->failures < 6 ? c->failures : 6)
                                                : took < TOO_SHORT_MS ? IDLE_MS
@@ -194,7 +282,7 @@ static void hand_over(cron_t *c)
     err_t err = {0};
     if (lease_end(&c->lease, "ok", c->last_exit, "", 0, &err) < 0 || lease_release(&c->lease, &err) < 0)
         log_err(LOG_WARN_, &err);
-    log_notice("cron handed over");
+    log_notice("%s handed over", what(c));
 }
 
 /* Holds the lease until a stop, an obstacle or a loss. */
@@ -202,7 +290,7 @@ static int hold(cron_t *c, err_t *err)
 {
     if (take_over(c, err) < 0) return -1;
     if (stop()) return 0; /* the grace was not over: the row stays unreleased, for the next one */
-    log_notice("cron runs here, epoch %lld", (long long)c->lease.epoch);
+    log_notice("%s runs here, epoch %lld", what(c), (long long)c->lease.epoch);
     tell(c, true, false);
     while (!stop()) {
         const char *why = obstacle(c, err);
@@ -215,17 +303,37 @@ static int hold(cron_t *c, err_t *err)
     return 0;
 }
 
+/* The first place that looks free; the session is opened anew for its locks. */
+static int place_find(cron_t *c, err_t *err)
+{
+    lease_t *l = &c->lease;
+    lease_row_t row;
+    for (int i = 0; i < c->conf.adhoc_runners; i++) {
+        purpose_t p = (purpose_t)(PURPOSE_ADHOC + i);
+        if (lease_row_read(l->db, l->times.statement, l->prefix, p, &row, err) < 0) return -1;
+        if (!lease_row_is_free(&row, &l->times)) continue;
+        if (p == c->purpose) return 0;
+        c->purpose = p;
+        lease_close(l);
+        lease_init(l, p, c->target.db.prefix, c->holder, c->conf.lease_scale);
+        return lease_open(l, &c->target.db, err);
+    }
+    return 0; /* none: the lock is tried for nothing */
+}
+
 /* In a fresh session. -1: `err`. */
 static int contend_open(cron_t *c, err_t *err)
 {
     lease_t *l = &c->lease;
     lease_row_t row;
     bool got = false;
+    health_look(c);
     const char *why = obstacle(c, err);
     if (err->id) return -1;
     say(c, why ? why : "");
     if (why) return 0;
-    if (lease_row_read(l->db, l->times.statement, l->prefix, PURPOSE_CRON, &row, err) < 0) return -1;
+    if (c->runner && place_find(c, err) < 0) return -1;
+    if (lease_row_read(l->db, l->times.statement, l->prefix, c->purpose, &row, err) < 0) return -1;
     if (lease_evict_lead(l, &row, err) < 0 || lease_try(l, &got, err) < 0) return -1;
     if (!got) {
         c->soon = !row.exists || strcmp(row.phase, "released") == 0;
@@ -250,9 +358,9 @@ static void contend(cron_t *c)
     c->lease.epoch = 0;
 }
 
-int coord_cron_main(int argc, char **argv)
+static int role(cron_t c, int argc, char **argv)
 {
-    cron_t c = {.run_dir = target_run_dir(&argc, argv)};
+    c.run_dir = target_run_dir(&argc, argv);
     role_begin();
     db_resolver_limit();
     err_t err = {0};
@@ -262,7 +370,7 @@ int coord_cron_main(int argc, char **argv)
     }
     tell(&c, false, false);
     uint64_t poll = c.lease.times.cron_poll;
-    cron_pause(&c, clock_jitter_ms(IDLE_MS));
+    cron_pause(&c, clock_jitter_ms(c.runner ? SOON_MS : IDLE_MS)); /* cron finds its member first */
     while (!stop()) {
         c.run_now = false;
         contend(&c);
@@ -272,4 +380,11 @@ int coord_cron_main(int argc, char **argv)
     target_free(&c.target);
     free(c.run_dir);
     return EXIT_OK;
+}
+
+int coord_cron_main(int argc, char **argv) { return role((cron_t){.purpose = PURPOSE_CRON}, argc, argv); }
+
+int coord_adhoc_main(int argc, char **argv)
+{
+    return role((cron_t){.runner = true, .purpose = PURPOSE_ADHOC}, argc, argv);
 }

@@ -87,7 +87,7 @@ int cron_adhoc_free(lease_t *l, err_t *err)
     err_t e = {0};
     if (db_query(l->db, l->times.statement, db_sql, DB_NONE, &name, err) < 0) return -1;
     if (lease_sql_run(l, l->db, l->times.statement,
-                      "SELECT DISTINCT detail FROM {run} WHERE site = $1 AND purpose = 'cron' AND epoch < $8"
+                      "SELECT DISTINCT detail FROM {run} WHERE site = $1 AND purpose = $2 AND epoch < $8"
                       " AND result = 'running' AND detail <> ''",
                       NULL, &dead, err) < 0)
         return -1;

@@ -6,7 +6,7 @@
 
 #include "coord/lease.h"
 
-/* Under the claimed cron lease, after the old work session has gone and before lease_settle. */
+/* Under the claimed lease of cron or of a runner, after the old work session has gone and before lease_settle. */
 int cron_adhoc_free(lease_t *l, err_t *err);
 
 typedef struct adhoc_lock { /* the lock that Moodle's lock factory takes for an ad-hoc task */

@@ -6,10 +6,13 @@
 #include "base/role.h"
 #include "coord/job_line.h"
 #include "coord/keeper.h"
+#include "coord/oom.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <inttypes.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,7 +20,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ARGS_MAX = 24, ASK_MS = 2000 };
+enum {
+    ARGS_MAX = 24,
+    ASK_MS = 2000,
+    STUCK_KILLS =
+        30, /* a stuck script gets a second SIGTERM, then SIGKILL, after so many kill budgets (30 s) each */
+};
 
 typedef struct job {
     const job_spec_t *spec;
@@ -27,7 +35,10 @@ typedef struct job {
     uint64_t stop_ms, asked_ms; /* when a stop was first seen; when `leave` was last asked */
     int terms, stops;           /* SIGTERMs sent, stop requests seen */
     bool lost, ended;
-    unsigned relocks; /* of the lease, when the script began */
+    uint64_t stuck_ms, began_ms; /* 0: not stuck */
+    unsigned relocks;            /* of the lease, when the script began */
+    uint64_t oom_kills;          /* in our memory group, when it began */
+    clock_watch_t clocks;
     job_result_t *result;
 } job_t;
 
@@ -123,6 +134,26 @@ static void stop_look(job_t *j)
     if (s->leave(s->arg)) term_send(j);
 }
 
+/* Cron ends inside its task at the second SIGTERM and gives the task back (lib/classes/local/cli/shutdown.php). */
+static void stuck_look(job_t *j)
+{
+    const job_spec_t *s = j->spec;
+    uint64_t now = clock_ms(), last = j->began_ms;
+    if (j->out.bytes_ms > last) last = j->out.bytes_ms;
+    if (j->err_lines.bytes_ms > last) last = j->err_lines.bytes_ms;
+    if (j->stuck_ms) {
+        if (now < j->stuck_ms + STUCK_KILLS * s->lease->times.kill) return;
+        if (j->terms > 1) keeper_kill(&j->keeper);
+        term_send(j);
+        j->stuck_ms = now;
+    } else if (s->silence_ms && now >= last + s->silence_ms) {
+        j->stuck_ms = now;
+        j->result->stuck = true;
+        if (s->stuck) s->stuck(s->arg);
+        term_send(j);
+    }
+}
+
 /* ---- waiting ---- */
 
 static void watch(job_t *j, int fd)
@@ -190,11 +221,24 @@ static void drain(job_t *j)
     job_lines_end(&j->err_lines);
 }
 
+/* Nothing is decided by the wall clock. But a step of it may mean that this machine was paused: the server is asked first. */
+static void clocks_look(job_t *j)
+{
+    int64_t step = clock_watch(&j->clocks, clock_ms(), clock_wall_ms());
+    if (!step) return;
+    log_write(LOG_WARN_, ERR_CLOCK_STEP,
+              "this host's clock was set %s by %" PRId64 " ms; the lock is checked",
+              step < 0 ? "back" : "forward", step < 0 ? -step : step);
+    j->spec->lease->beat_ms = 0;
+}
+
 static void loop(job_t *j, err_t *err)
 {
     while (!j->ended) {
+        clocks_look(j);
         leases_keep(j, err);
         stop_look(j);
+        stuck_look(j);
         uint64_t most = 250;
         wait_some(j, j->lost ? most : lease_wait(j->spec->lease, clock_ms(), most));
         ready_handle(j);
@@ -267,8 +311,10 @@ static int job_start(job_t *j, err_t *err)
     if (keeper_prepare(&j->keeper, l->deadline_ms, err) < 0) return -1;
     j->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (j->epoll < 0) return err_sys(err, ERR_OS, "epoll");
+    j->oom_kills = oom_kills(OOM_EVENTS);
     if (spawn_with_env(j, err) < 0) return -1;
     j->relocks = l->relocks;
+    j->began_ms = clock_ms();
     l->published = j->keeper.deadline;
     atomic_store(l->published, l->deadline_ms);
     watch(j, j->keeper.out);
@@ -287,6 +333,9 @@ static int job_finish(job_t *j, err_t *err)
     res->disturbed = l->relocks != j->relocks || !l->db || !db_idle_ok(l->db);
     res->end = WIFEXITED(r.status) ? JOB_EXITED : JOB_SIGNALED;
     res->code = WIFEXITED(r.status) ? WEXITSTATUS(r.status) : WTERMSIG(r.status);
+    bool killed = res->end == JOB_SIGNALED && res->code == SIGKILL && r.why == KEEPER_EXITED;
+    res->out_of_memory = j->out.out_of_memory || j->err_lines.out_of_memory ||
+                         (killed && oom_kills(OOM_EVENTS) > j->oom_kills);
     if (r.why == KEEPER_DEADLINE || j->lost) {
         res->end = JOB_LOST;
         lease_close(j->spec->lease);
@@ -301,6 +350,8 @@ int job_run(const job_spec_t *spec, job_result_t *ret, err_t *err)
     job_t j = {.spec = spec, .epoll = -1, .result = ret};
     job_lines_init(&j.out, spec->src, "info", spec->progress, spec->quiet);
     job_lines_init(&j.err_lines, spec->src, "warn", NULL, spec->quiet);
+    j.out.line = spec->line;
+    j.out.arg = spec->arg;
     int rc = job_start(&j, err);
     if (rc == 0) {
         loop(&j, err);
@@ -317,7 +368,8 @@ int job_run(const job_spec_t *spec, job_result_t *ret, err_t *err)
 const char *job_result_words(const job_result_t *r, char *buf, size_t size)
 {
     const char *how = r->end == JOB_EXITED ? "exit status" : "signal";
-    snprintf(buf, size, "%s %d%s%s", how, r->code, *r->last ? ": " : "", r->last);
+    snprintf(buf, size, "%s%s %d%s%s", r->out_of_memory ? "out of memory, " : "", how, r->code,
+             *r->last ? ": " : "", r->last);
     return buf;
 }
 

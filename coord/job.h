@@ -25,6 +25,9 @@ typedef struct job_spec {
     uint64_t stop_patience_ms; /* from a stop request to the script's SIGTERM */
     bool second_term;          /* a second stop request is a second SIGTERM (cron: end inside the task) */
     bool quiet;                /* its lines are not told */
+    uint64_t silence_ms;       /* a script that wrote nothing for so long is stuck, and ended; 0: never */
+    void (*stuck)(void *arg);  /* called then, before it is ended; may be NULL */
+    void (*line)(void *arg, const char *line); /* each line of it; may be NULL */
     /* asked about once a second; true: end the script politely. NULL: never */
     bool (*leave)(void *arg);
     bool (*command)(void *arg, const char *cmd); /* a command of PID 1 came; may be NULL */
@@ -34,8 +37,10 @@ typedef struct job_spec {
 typedef enum { JOB_EXITED, JOB_SIGNALED, JOB_LOST, JOB_NOT_STARTED } job_end_t;
 typedef struct job_result {
     job_end_t end;
-    int code;       /* exit status, or signal number */
-    bool stopped;   /* we asked it to end */
+    int code;     /* exit status, or signal number */
+    bool stopped; /* we asked it to end */
+    bool stuck;   /* because it was silent for too long */
+    bool out_of_memory;
     bool disturbed; /* the database ended the lease's session meanwhile: it may have ended the script's too */
     char last[200]; /* last line that was not blank */
 } job_result_t;

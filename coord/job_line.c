@@ -29,12 +29,14 @@ static void tell_progress(job_progress_t *p)
     role_progress(p->phase, p->detail, p->done, p->total, p->by, now - p->started_ms);
 }
 
-/* What cron.php says once a second while it waits for tasks (lib/classes/cron.php): three lines, all night. */
+/* What cron.php says once a second while it waits for tasks (lib/classes/cron.php): three lines, all night; and what
+ * adhoc_task.php says while it waits. */
 static bool is_idle_talk(const char *src, const char *line)
 {
-    static const char *const talk[] = {"Ran 0 adhoc tasks found at ", "Cron run completed correctly",
-                                       "Cron completed at "};
-    for (size_t i = 0; strcmp(src, "cron") == 0 && i < sizeof talk / sizeof *talk; i++)
+    static const char *const talk[] = {"Ran 0 adhoc tasks found at ", JOB_LINE_CRON_PASS,
+                                       "Cron completed at ", "Waiting for more adhoc tasks to be queued"};
+    bool tasks = strcmp(src, "cron") == 0 || strcmp(src, "adhoc") == 0;
+    for (size_t i = 0; tasks && i < sizeof talk / sizeof *talk; i++)
         if (strncmp(line, talk[i], strlen(talk[i])) == 0) return true;
     return false;
 }
@@ -55,6 +57,9 @@ static void line_done(job_lines_t *l, bool whole)
     if (n) {
         snprintf(l->last, sizeof l->last, "%.*s", (int)(n < sizeof l->last ? n : sizeof l->last - 1), s);
         if (!l->quiet) role_line(l->src, is_idle_talk(l->src, l->last) ? "debug" : l->level, s, n);
+        /* PHP's words, main/zend_alloc.c */
+        if (strstr(l->last, "Allowed memory size of ")) l->out_of_memory = true;
+        if (l->line) l->line(l->arg, l->last);
         if (l->progress && job_progress_step(l->progress, l->last)) tell_progress(l->progress);
     }
     if (used < l->part.len) memmove(l->part.data, l->part.data + used, l->part.len - used);
@@ -63,6 +68,7 @@ static void line_done(job_lines_t *l, bool whole)
 
 void job_lines_feed(job_lines_t *l, const char *bytes, size_t len)
 {
+    l->bytes_ms = clock_ms();
     while (len) {
         const char *nl = memchr(bytes, '\n', len);
         size_t n = nl ? (size_t)(nl - bytes) : len;

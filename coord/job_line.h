@@ -6,12 +6,18 @@
 #include "base/buf.h"
 #include "coord/job.h"
 
+#define JOB_LINE_CRON_PASS "Cron run completed correctly" /* lib/classes/cron.php, after each pass */
+
 enum { JOB_LINE_MAX = 8000, JOB_PROGRESS_MS = 250 };
 
 typedef struct job_lines {
     const char *src, *level;
     job_progress_t *progress;
     bool quiet;
+    bool out_of_memory;                        /* PHP said that its memory_limit is used up */
+    uint64_t bytes_ms;                         /* when the last byte came; clock_ms */
+    void (*line)(void *arg, const char *line); /* each line, cut to a few hundred bytes; may be NULL */
+    void *arg;
     buf_t part; /* of a line whose end has not come */
     char last[200];
 } job_lines_t;

@@ -13,8 +13,8 @@ typedef struct lead {
     char *run_dir;
     lead_conf_t conf;
     target_t target;
-    char holder[129], own[128]; /* our name in the row; our target */
-    lease_t lease, cron;
+    char holder[129], own[128];  /* our name in the row; our target */
+    lease_t lease, cron, runner; /* runner: of ad-hoc tasks, only while it is being ended */
     lease_row_t row;
     decide_in_t in;
     decide_out_t out;

@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/role.h"
+#include "coord/cron_adhoc.h"
 #include "coord/flag.h"
 #include "coord/lead.h"
 #include <stdio.h>
@@ -19,6 +20,7 @@ int lead_beats_for(lead_t *m, uint64_t ms, err_t *err)
         if (m->lease.db) db_idle_ok(m->lease.db);
         if (job_lease_keep(&m->lease, m->run_dir, "", err) < 0) return -1;
         if (m->cron.epoch && job_lease_keep(&m->cron, m->run_dir, "", NULL) < 0) m->cron.epoch = 0;
+        if (m->runner.epoch && job_lease_keep(&m->runner, m->run_dir, "", NULL) < 0) m->runner.epoch = 0;
         now = clock_ms();
         if (now >= until || role_stop_requested()) return 0;
         clock_sleep_ms(until - now < BEAT_LOOK_MS ? until - now : BEAT_LOOK_MS);
@@ -146,49 +148,75 @@ static int cron_ask_end(lead_t *m, err_t *err)
     return rc;
 }
 
-static int cron_lock(lead_t *m, err_t *err)
+/* `until`: for how long a running script is left to end by itself. */
+static int tasks_lock(lead_t *m, lease_t *c, uint64_t until, err_t *err)
 {
-    lease_t *c = &m->cron;
-    uint64_t until = clock_ms() + m->conf.cron_patience_ms;
     bool got = false, evicted = false;
     while (!role_stop_requested()) {
         if (lease_try(c, &got, err) < 0) return -1;
         if (got) return 0;
         if (lead_beats_for(m, 500, err) < 0) return -1;
         if (clock_ms() < until) continue;
-        if (evicted) return err_set(err, ERR_OLD_SESSION, "cron's lock cannot be had");
-        log_notice("the running cron did not end in time: ending its session");
+        if (evicted) return err_set(err, ERR_OLD_SESSION, "its lock cannot be had");
+        log_notice("the running %s did not end in time: ending its session", purpose_name(c->purpose));
         lease_row_t row = {.exists = true, .phase = "running", .age_ms = (int64_t)c->times.evict};
         if (lease_evict_lead(c, &row, err) < 0) return -1;
         evicted = true;
         until = clock_ms() + c->times.evict;
     }
-    return err_set(err, ERR_LOCK_BUSY, "stopped while waiting for cron to end");
+    return err_set(err, ERR_LOCK_BUSY, "stopped while waiting for it to end");
+}
+
+/* When it returns 0, no script of that purpose runs, and an older one that wakes up is refused by its epoch. */
+static int tasks_take(lead_t *m, lease_t *c, purpose_t purpose, uint64_t until, err_t *err)
+{
+    lease_init(c, purpose, m->target.db.prefix, m->holder, m->conf.lease_scale);
+    if (lease_open(c, &m->target.db, err) < 0 || tasks_lock(m, c, until, err) < 0 || lease_claim(c, err) < 0)
+        return err_wrap(err, "taking the %s lock", purpose_name(purpose));
+    if (lead_beats_for(m, lease_grace_left(c, clock_ms()), err) < 0) return -1;
+    uint64_t end = clock_ms() + c->times.evict_total;
+    int gone;
+    while ((gone = lease_evict_work(c, err)) == 0 && clock_ms() < end && !role_stop_requested())
+        if (lead_beats_for(m, 200, err) < 0) return -1;
+    if (gone < 0) return err_wrap(err, "ending the session of %s", purpose_name(purpose));
+    if (gone == 0)
+        return err_set(err, ERR_OLD_SESSION, "the session of %s did not end", purpose_name(purpose));
+    /* tasks that it had begun; it reads the unfinished runs, so before they are settled */
+    if (cron_adhoc_free(c, err) < 0) return -1;
+    return lease_settle(c, 0, err);
+}
+
+static void tasks_give(lease_t *c)
+{
+    err_t err = {0};
+    if (c->db && c->epoch && (lease_end(c, "ok", 0, "", 0, &err) < 0 || lease_release(c, &err) < 0))
+        log_err(LOG_WARN_, &err);
+    lease_close(c);
+    c->epoch = 0;
+}
+
+/* Their places need not be kept: a runner looks for an upgrade after it has claimed one, and ours is announced already. */
+static int runners_end(lead_t *m, uint64_t until, err_t *err)
+{
+    lease_row_t row;
+    for (int p = PURPOSE_ADHOC; p < PURPOSE_COUNT_; p++) {
+        if (lease_row_read(m->lease.db, m->lease.times.statement, m->lease.prefix, (purpose_t)p, &row, err) <
+            0)
+            return -1;
+        if (!row.exists || strcmp(row.phase, "released") == 0) continue;
+        int rc = tasks_take(m, &m->runner, (purpose_t)p, until, err);
+        tasks_give(&m->runner);
+        if (rc < 0) return -1;
+    }
+    return 0;
 }
 
 int lead_cron_take(lead_t *m, err_t *err)
 {
-    lease_t *c = &m->cron;
-    lease_init(c, PURPOSE_CRON, m->target.db.prefix, m->holder, m->conf.lease_scale);
-    if (cron_ask_end(m, err) < 0 || lease_open(c, &m->target.db, err) < 0 || cron_lock(m, err) < 0 ||
-        lease_claim(c, err) < 0)
-        return err_wrap(err, "taking cron's lock");
-    if (lead_beats_for(m, lease_grace_left(c, clock_ms()), err) < 0) return -1;
-    uint64_t until = clock_ms() + c->times.evict_total;
-    int gone;
-    while ((gone = lease_evict_work(c, err)) == 0 && clock_ms() < until && !role_stop_requested())
-        if (lead_beats_for(m, 200, err) < 0) return -1;
-    if (gone < 0) return err_wrap(err, "ending cron's session");
-    if (gone == 0) return err_set(err, ERR_OLD_SESSION, "cron's session did not end");
-    return lease_settle(c, 0, err);
+    uint64_t until = clock_ms() + m->conf.cron_patience_ms;
+    if (cron_ask_end(m, err) < 0) return err_wrap(err, "asking cron to end");
+    if (tasks_take(m, &m->cron, PURPOSE_CRON, until, err) < 0) return -1;
+    return runners_end(m, until, err);
 }
 
-void lead_cron_give(lead_t *m)
-{
-    err_t err = {0};
-    if (m->cron.db && m->cron.epoch &&
-        (lease_end(&m->cron, "ok", 0, "", 0, &err) < 0 || lease_release(&m->cron, &err) < 0))
-        log_err(LOG_WARN_, &err);
-    lease_close(&m->cron);
-    m->cron.epoch = 0;
-}
+void lead_cron_give(lead_t *m) { tasks_give(&m->cron); }

@@ -231,6 +231,11 @@ int lease_row_read(db_t *db, uint64_t limit_ms, const char *prefix, purpose_t pu
     return 0;
 }
 
+bool lease_row_is_free(const lease_row_t *row, const lease_times_t *times)
+{
+    return !row->exists || strcmp(row->phase, "released") == 0 || row->age_ms >= (int64_t)times->evict;
+}
+
 /* Only under the lock: many CREATE TABLE IF NOT EXISTS at once fail on PostgreSQL. */
 static int tables_make(lease_t *l, err_t *err)
 {

@@ -79,6 +79,9 @@ int lease_release(lease_t *l, err_t *err); /* unlocks; the row must have been en
 int lease_row_read(db_t *db, uint64_t limit_ms, const char *prefix, purpose_t purpose, lease_row_t *ret,
                    err_t *err);
 
+/* Nobody works under it, or its heartbeat is so old that it may be taken away. */
+bool lease_row_is_free(const lease_row_t *row, const lease_times_t *times);
+
 /* A session for writing beside the lease, fenced like a child of ours: it owns the work lock and saw our epoch. */
 db_t *lease_fenced_open(const lease_t *l, const target_db_t *target, err_t *err);
 /* Environment value for templates/fence.php; free() it. */

@@ -7,7 +7,13 @@
 
 enum { CODE_BIT = 0x40000000, LEAD_CODE = 0x00, WORK_CODE = 0x10 };
 
-const char *purpose_name(purpose_t p) { return p == PURPOSE_DEPLOY ? "deploy" : "cron"; }
+static const char *const NAMES[PURPOSE_COUNT_] = {
+    [PURPOSE_DEPLOY] = "deploy",    [PURPOSE_CRON] = "cron",        [PURPOSE_CRON_OK] = "cron-ok",
+    [PURPOSE_ADHOC] = "adhoc1",     [PURPOSE_ADHOC + 1] = "adhoc2", [PURPOSE_ADHOC + 2] = "adhoc3",
+    [PURPOSE_ADHOC + 3] = "adhoc4", [PURPOSE_ADHOC + 4] = "adhoc5", [PURPOSE_ADHOC + 5] = "adhoc6",
+    [PURPOSE_ADHOC + 6] = "adhoc7", [PURPOSE_ADHOC + 7] = "adhoc8",
+};
+const char *purpose_name(purpose_t p) { return NAMES[p]; }
 
 void lease_keys_make(const char *database, const char *prefix, purpose_t purpose, lease_keys_t *ret)
 {
@@ -19,7 +25,7 @@ void lease_keys_make(const char *database, const char *prefix, purpose_t purpose
     for (const char *p = prefix; *p && n < sizeof site; p++) site[n++] = (unsigned char)*p;
     SHA256(site, n, h);
     for (int i = 0; i < 20; i++) snprintf(hex + 2 * i, 3, "%02x", h[i]);
-    int code = purpose == PURPOSE_DEPLOY ? 1 : 2;
+    int code = (int)purpose + 1; /* below WORK_CODE */
     ret->key1 = (int32_t)(((uint32_t)h[0] << 24 | (uint32_t)h[1] << 16 | (uint32_t)h[2] << 8 | h[3]) >> 1);
     ret->lead2 = CODE_BIT | LEAD_CODE | code;
     ret->work2 = CODE_BIT | WORK_CODE | code;

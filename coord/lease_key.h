@@ -10,7 +10,15 @@
 #include "coord/db.h"
 #include <stdint.h>
 
-typedef enum { PURPOSE_DEPLOY, PURPOSE_CRON } purpose_t;
+/* What is agreed on: rows of {coord}, and but for CRON_OK a pair of locks each. The numbers are part of the keys. */
+typedef enum {
+    PURPOSE_DEPLOY,  /* install and upgrade */
+    PURPOSE_CRON,    /* the one cron */
+    PURPOSE_CRON_OK, /* no lock: when cron last did its work (coord/cron_health.h) */
+    PURPOSE_ADHOC,   /* the first of ADHOC_RUNNERS_MAX places for runners of ad-hoc tasks */
+    PURPOSE_COUNT_ = PURPOSE_ADHOC + 8,
+} purpose_t;
+enum { ADHOC_RUNNERS_MAX = PURPOSE_COUNT_ - PURPOSE_ADHOC };
 const char *purpose_name(purpose_t p);
 
 typedef struct lease_keys {

@@ -21,7 +21,8 @@
     "INSERT INTO {run} (site, purpose, epoch, action, target, holder, attempt, started_at, result, detail)"  \
     " SELECT site, purpose, epoch, action, target, holder, attempt, started_at, 'running', detail FROM "     \
     "{coord}" MINE
-#define PRUNE "DELETE FROM {run} WHERE site = $1 AND purpose = 'cron' AND epoch < $8 - 200"
+#define PRUNE                                                                                                \
+    "DELETE FROM {run} WHERE site = $1 AND purpose = $2 AND purpose <> 'deploy' AND epoch < $8 - 200"
 
 /* A lock of ours in pg_locks: two-int keys have objsubid 2, and pg_locks shows every database of the server. */
 #define PG_LOCK(ALIAS, KEY2)                                                                                 \
@@ -30,6 +31,13 @@
           "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
 #define PG_MS(EXPR) "coalesce((extract(epoch FROM " EXPR ") * 1000)::bigint, $B)"
 #define MY_MS(EXPR) "COALESCE(TIMESTAMPDIFF(MICROSECOND, " EXPR ") DIV 1000, $B)"
+
+#define HEALTH(NOW, MINUTE_AGO)                                                                              \
+    .mark = "UPDATE {coord} SET holder = $9, heartbeat_at = " NOW " WHERE site = $1 AND purpose = $2",       \
+    .mark_new = "UPDATE {coord} SET heartbeat_at = " NOW ", started_at = " NOW                               \
+                " WHERE site = $1 AND purpose = $2 AND heartbeat_at IS NULL",                                \
+    .mark_report = "UPDATE {coord} SET started_at = " NOW " WHERE site = $1 AND purpose = $2"                \
+                   " AND (started_at IS NULL OR started_at < " MINUTE_AGO ")"
 
 const lease_sql_t LEASE_SQL[2] = {
     [DB_PGSQL] =
@@ -81,6 +89,7 @@ const lease_sql_t LEASE_SQL[2] = {
             .lead_owner = "SELECT l.pid FROM pg_locks l WHERE " PG_LOCK("l.", "$4"),
             .evict_lead = "SELECT pg_terminate_backend($B)",
             .epoch = "SELECT epoch FROM {coord} WHERE site = $1 AND purpose = $2",
+            HEALTH("clock_timestamp()", "clock_timestamp() - interval '55 seconds'"),
         },
     [DB_MYSQL] =
         {
@@ -129,5 +138,6 @@ const lease_sql_t LEASE_SQL[2] = {
             .work_owner = "SELECT IS_USED_LOCK($7)",
             .lead_owner = "SELECT IS_USED_LOCK($6)",
             .epoch = "SELECT epoch FROM {coord} WHERE site = $1 AND purpose = $2",
+            HEALTH("UTC_TIMESTAMP(6)", "UTC_TIMESTAMP(6) - INTERVAL 55 SECOND"),
         },
 };

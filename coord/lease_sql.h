@@ -24,6 +24,8 @@ typedef struct lease_sql {
     const char *work_owner, *lead_owner; /* -> id or nothing */
     const char *evict_lead;
     const char *epoch; /* -> epoch */
+    /* coord/cron_health.h: heartbeat_at is the last success, started_at the last report */
+    const char *mark, *mark_new, *mark_report;
 } lease_sql_t;
 
 extern const lease_sql_t LEASE_SQL[2]; /* by db_family_t */

@@ -1,10 +1,12 @@
 #include "coord/look.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "coord/history.h"
 #include "coord/keeper.h"
 #include "coord/moodle_version.h"
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -88,6 +90,23 @@ int look_ask_moodle(const look_t *k, const char *run_dir)
     }
     keeper_free(&keeper);
     return status;
+}
+
+void look_print(json_t *o)
+{
+    char *s = json_dumps(o, JSON_COMPACT);
+    printf("%s\n", s ? s : "{}");
+    free(s);
+    json_decref(o);
+}
+
+int look_failed(const err_t *err, bool json)
+{
+    if (json)
+        look_print(json_pack("{s:b,s:s,s:s}", "ok", 0, "id", err_name(err->id), "msg", err->msg));
+    else
+        log_err(LOG_ERROR_, err);
+    return err_status(err->id);
 }
 
 bool look_flag(int *argc, char **argv, const char *word)

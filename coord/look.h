@@ -5,6 +5,7 @@
 #include "coord/decide.h"
 #include "coord/lease.h"
 #include "coord/target.h"
+#include <jansson.h>
 
 typedef struct look {
     lead_conf_t conf;
@@ -21,7 +22,9 @@ int look_state(look_t *k, err_t *err);
 void look_close(look_t *k);
 int look_ask_moodle(
     const look_t *k,
-    const char *run_dir); /* exit status of upgrade.php --is-maintenance-required; its output is dropped */
+    const char *run_dir);   /* exit status of upgrade.php --is-maintenance-required; its output is dropped */
+void look_print(json_t *o); /* one line on stdout; steals the reference */
+int look_failed(const err_t *err, bool json);             /* says it; returns the exit status */
 bool look_flag(int *argc, char **argv, const char *word); /* takes the word out of argv */
 
 #endif

@@ -10,6 +10,7 @@
 
 int coord_lead_main(int argc, char **argv);        /* long-lived: install, upgrade, watch */
 int coord_cron_main(int argc, char **argv);        /* long-lived: one cron in the cluster */
+int coord_adhoc_main(int argc, char **argv);       /* long-lived: one of the runners of ad-hoc tasks */
 int coord_plan_main(int argc, char **argv);        /* [--json] what an upgrade would do */
 int coord_cron_status_main(int argc, char **argv); /* [--json] who runs cron */
 int coord_maintenance_main(int argc, char **argv); /* on|off|status [--message TEXT] [--by WHO] [--json] */

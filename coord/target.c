@@ -133,6 +133,8 @@ static void conf_read(const json_t *o, lead_conf_t *c)
         .code_hash = value_str(code, "hash"),
         .cron = !json_is_false(json_object_get(o, "cron")),
         .cron_keepalive_s = value_int(o, "cron_keepalive_s", 180),
+        .adhoc_runners = value_int(o, "adhoc_runners", 0),
+        .cron_stuck_ms = (uint64_t)value_int(o, "cron_stuck_ms", 0),
         .watch_ms = (uint64_t)value_int(o, "watch_ms", 5000),
         .job_patience_ms = (uint64_t)value_int(o, "job_patience_ms", 5000),
         .cron_patience_ms = (uint64_t)value_int(o, "cron_patience_ms", 20000),

@@ -34,7 +34,8 @@ typedef struct lead_conf { /* lead.json */
     gid_t web_gid;
     char *code_version, *code_release, *code_hash;
     bool install_auto, upgrade_auto, cron;
-    int cron_keepalive_s;
+    int cron_keepalive_s, adhoc_runners;
+    uint64_t cron_stuck_ms; /* 0: never */
     uint64_t watch_ms, job_patience_ms, outage_wait_ms, cron_patience_ms;
     int lease_scale; /* per cent */
     char *site_name, *site_shortname, *site_lang, *admin_user, *admin_email, *support_email;

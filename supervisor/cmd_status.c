@@ -90,6 +90,17 @@ static void put_progress(buf_t *out, const json_t *p)
     buf_str(out, "\n");
 }
 
+/* In the whole cluster, as this member last read it. */
+static void put_success(buf_t *out, const json_t *s)
+{
+    if (!json_is_object(s)) return;
+    buf_str(out, *text_of(s, "by") ? "          last success " : "          no success in the last ");
+    put_millis(out, number_of(s, "age_ms"));
+    if (*text_of(s, "by")) buf_str(out, " ago, on ");
+    put(out, text_of(s, "by"));
+    buf_str(out, "\n");
+}
+
 static void put_cron(buf_t *out, const json_t *c)
 {
     if (!json_is_object(c)) return;
@@ -106,7 +117,10 @@ static void put_cron(buf_t *out, const json_t *c)
         put_millis(out, number_of(c, "last_end_age_ms"));
         buf_str(out, " ago");
     }
+    if (json_is_integer(json_object_get(c, "adhoc_runner")))
+        buf_printf(out, "; ad-hoc runner %lld", (long long)number_of(c, "adhoc_runner"));
     buf_str(out, "\n");
+    put_success(out, json_object_get(c, "success"));
 }
 
 static void put_children(buf_t *out, const json_t *list, bool colour)

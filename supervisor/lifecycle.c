@@ -169,11 +169,18 @@ void lifecycle_fail(member_t *m, int exit_status, err_id_t id, const char *reaso
     lifecycle_event(m, LE_FAILED);
 }
 
+static bool is_switched_off(const member_t *m, service_id_t id)
+{
+    bool no_tasks = !settings_bool(m->set, SET_cron);
+    return (id == SV_CRON && no_tasks) ||
+           (id == SV_ADHOC && (no_tasks || settings_int(m->set, SET_adhoc_runners) == 0));
+}
+
 static void apply_wants(member_t *m)
 {
     for (int id = 0; id < SV_COUNT_; id++) {
         child_t *c = &m->children[id];
-        if (id == SV_CRON && !settings_bool(m->set, SET_cron)) continue;
+        if (is_switched_off(m, (service_id_t)id)) continue;
         if (id == SV_SECRETS && !rotation_is_wanted(m)) continue;
         switch (lifecycle_fsm_want(m->phase, (service_id_t)id)) {
         case WANT_RUN:
@@ -353,6 +360,7 @@ static void on_changed(child_t *c, child_state_t from, const char *why)
     if (c->slot == SV_PREPARE && c->state == CS_DONE) on_prepared(m);
     if (c->slot == SV_SECRETS && c->state == CS_STARTING) rotation_started(m);
     if (c->slot == SV_CRON && child_is_gone(c)) m->cron.holder = m->cron.running = false;
+    if (c->slot == SV_ADHOC && child_is_gone(c)) m->cron.runner = 0;
     if (c->state == CS_FAILED) on_failed(m, c);
     advance(m);
 }

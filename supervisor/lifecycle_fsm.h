@@ -38,7 +38,17 @@ typedef enum {
     LE_COUNT_
 } lifecycle_event_t;
 
-typedef enum { SV_PREPARE, SV_NGINX, SV_LEAD, SV_FPM, SV_WARM, SV_CRON, SV_SECRETS, SV_COUNT_ } service_id_t;
+typedef enum {
+    SV_PREPARE,
+    SV_NGINX,
+    SV_LEAD,
+    SV_FPM,
+    SV_WARM,
+    SV_CRON,
+    SV_ADHOC,
+    SV_SECRETS,
+    SV_COUNT_
+} service_id_t;
 typedef enum { WANT_OFF, WANT_RUN, WANT_KEEP } service_want_t; /* KEEP: as it is */
 
 typedef struct {

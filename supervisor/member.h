@@ -24,6 +24,9 @@ typedef struct cron_view { /* what this member's cron role last said */
     int last_exit;
     bool has_run;
     uint64_t last_end_ms; /* clock_ms */
+    int runner;           /* place of this member's ad-hoc runner, from 1; 0: none */
+    uint64_t success_ms; /* when cron last did its work anywhere in the cluster, by our clock; 0: not known */
+    char success_by[81]; /* "": it has not yet, since then */
 } cron_view_t;
 
 typedef struct rotation {  /* what role secrets last said; rotation.c */

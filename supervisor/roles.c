@@ -125,6 +125,25 @@ static void on_cron(member_t *m, child_t *c, const json_t *e)
                    v->holder ? "this member runs cron for the cluster" : "this member no longer runs cron");
 }
 
+static void on_adhoc(member_t *m, child_t *c, const json_t *e)
+{
+    (void)c;
+    int runner = (int)number(e, "runner");
+    if (runner != m->cron.runner)
+        logfmt_own(LOG_NOTICE_, ERR_NONE, runner ? "adhoc.runner" : "adhoc.released", "%s",
+                   runner ? "this member runs ad-hoc tasks for the cluster"
+                          : "this member no longer runs ad-hoc tasks");
+    m->cron.runner = runner;
+}
+
+static void on_cron_success(member_t *m, child_t *c, const json_t *e)
+{
+    (void)c;
+    uint64_t now = clock_ms(), age = (uint64_t)number(e, "age_ms");
+    m->cron.success_ms = age < now ? now - age : 1;
+    set_text(m->cron.success_by, sizeof m->cron.success_by, text(e, "by"));
+}
+
 static void on_metric(member_t *m, child_t *c, const json_t *e)
 {
     (void)m;
@@ -150,9 +169,17 @@ static void on_rotated(member_t *m, child_t *c, const json_t *e)
 static const struct {
     const char *event;
     event_fn *fn;
-} EVENTS[] = {{"log", on_log},       {"line", on_line},       {"progress", on_progress},
-              {"state", on_state},   {"cron", on_cron},       {"rendered", on_rendered},
-              {"metric", on_metric}, {"secrets", on_secrets}, {"rotated", on_rotated}};
+} EVENTS[] = {{"log", on_log},
+              {"line", on_line},
+              {"progress", on_progress},
+              {"state", on_state},
+              {"cron", on_cron},
+              {"rendered", on_rendered},
+              {"metric", on_metric},
+              {"secrets", on_secrets},
+              {"rotated", on_rotated},
+              {"adhoc", on_adhoc},
+              {"cron-success", on_cron_success}};
 
 void roles_event(member_t *m, child_t *c, const char *line, size_t len)
 {

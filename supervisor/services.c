@@ -9,7 +9,7 @@
 
 enum { ARGV_MAX = 8, ENVP_MAX = 8, TEXT_MAX = 512 };
 
-/* Cron is the one the kernel takes first when memory ends, php-fpm's master comes after, PID 1 last. */
+/* Cron and the runner are the ones the kernel takes first when memory ends, php-fpm's master comes after, PID 1 last. */
 const child_row_t SERVICES[SV_COUNT_] = {
     [SV_PREPARE] = {.name = "prepare",
                     .kind = CK_ROLE_ONESHOT,
@@ -67,6 +67,14 @@ const child_row_t SERVICES[SV_COUNT_] = {
                  .oom_score_adj = 500,
                  .nice = 5,
                  .kill_leftovers = true},
+    [SV_ADHOC] = {.name = "adhoc",
+                  .kind = CK_ROLE,
+                  .ready = READY_AT_ONCE,
+                  .stop_signal = SIGTERM,
+                  .last_signal = SIGTERM,
+                  .oom_score_adj = 500,
+                  .nice = 5,
+                  .kill_leftovers = true},
     [SV_SECRETS] = {.name = "secrets",
                     .kind = CK_ROLE,
                     .ready = READY_AT_ONCE,
@@ -206,6 +214,7 @@ services_t *services_new(const settings_t *set, int environment)
     build_environment(s, SV_PREPARE);
     build_role(s, SV_LEAD);
     build_role(s, SV_CRON);
+    build_role(s, SV_ADHOC);
     build_role(s, SV_SECRETS);
     build_environment(s, SV_SECRETS);
     build_nginx(s);

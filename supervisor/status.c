@@ -154,6 +154,7 @@ static json_t *children_json(const member_t *m)
     uint64_t now = clock_ms();
     for (int id = 0; id < SV_COUNT_; id++) {
         const child_t *c = &m->children[id];
+        if (id == SV_ADHOC && !c->starts) continue; /* nobody asked for it */
         json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", c->row->name, "state",
                                               child_state_name(c->state), "pid", (json_int_t)c->pid, "starts",
                                               (json_int_t)c->starts, "since_ms",
@@ -179,6 +180,11 @@ static json_t *cron_json(const member_t *m)
         json_object_set_new(o, "last_exit", json_integer(v->last_exit));
         json_object_set_new(o, "last_end_age_ms", json_integer((json_int_t)(clock_ms() - v->last_end_ms)));
     }
+    if (o && v->success_ms)
+        json_object_set_new(
+            o, "success",
+            json_pack("{s:s,s:I}", "by", v->success_by, "age_ms", (json_int_t)(clock_ms() - v->success_ms)));
+    if (o) json_object_set_new(o, "adhoc_runner", v->runner ? json_integer(v->runner) : json_null());
     return o;
 }
 

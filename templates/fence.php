@@ -46,4 +46,7 @@
     if ((int)$epoch !== (int)$f['epoch']) {
         $refuse("its epoch is {$f['epoch']}, the cluster's is $epoch");
     }
+    // Moodle's default debug level hides even why PHP itself ends a script, such as memory_limit. The log must have it.
+    error_reporting(error_reporting() | E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR);
+    ini_set('log_errors', '1');
 })();

@@ -58,6 +58,35 @@ echo json_encode(['version'=>preg_match('/^\s*\$version\s*=\s*([0-9.]+)/m',file_
 """
 
 
+TESTS = []
+
+
+def test(f):
+    TESTS.append(f)
+    return f
+
+
+def check(condition, what):
+    if not condition:
+        raise Failure(what)
+
+
+def runs(site, action=None):
+    return [r[2] for r in site.deploy_runs() if action is None or r[1] == action]
+
+
+def installed(site, count=1, **over):
+    """Members on an installed database, all serving."""
+    leads = [site.member(f"m{i}", **over).start() for i in range(count)]
+    for r in leads:
+        r.wait_state("current", 40)
+    return leads
+
+
+def holders(crons):
+    return [c for c in crons if (lambda e: e and e[-1]["holder"])([x for x in c.events() if x["event"] == "cron"])]
+
+
 def version_text(text):
     """2024100706.00 is stored by Moodle as 2024100706"""
     return re.sub(r"\.?0+$", "", text) if "." in text else text

@@ -16,31 +16,8 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from rig import Failure, Redis, RunFolder, Server, Site, database, free_port, run, user_or, wait_for  # noqa: E402
-
-TESTS = []
-
-
-def test(f):
-    TESTS.append(f)
-    return f
-
-
-def check(condition, what):
-    if not condition:
-        raise Failure(what)
-
-
-def runs(site, action=None):
-    return [r[2] for r in site.deploy_runs() if action is None or r[1] == action]
-
-
-def installed(site, count=1, **over):
-    """Members on an installed database, all serving."""
-    leads = [site.member(f"m{i}", **over).start() for i in range(count)]
-    for r in leads:
-        r.wait_state("current", 40)
-    return leads
+from rig import (TESTS, Failure, Redis, RunFolder, Server, Site, check, database, free_port, holders, installed, run, runs,  # noqa: E402
+                 test, user_or, wait_for)
 
 
 # ---- first install ----
@@ -341,10 +318,6 @@ def operators_mark(site, env):
 
 # ---- cron ----
 
-def holders(crons):
-    return [c for c in crons if (lambda e: e and e[-1]["holder"])([x for x in c.events() if x["event"] == "cron"])]
-
-
 @test
 def one_cron(site, env):
     """Three members: one runs cron; SIGTERM hands over at once, SIGKILL after the grace."""
@@ -569,6 +542,9 @@ def real_upgrade(site, env):
         r.wait_state("hold", 15, "E-OLD-CODE")
     check(runs(site) == ["ok", "ok"], f"runs {site.deploy_runs()}")
     return None
+
+
+import tasks  # noqa: E402,F401 - its tests follow these
 
 
 class Env:

@@ -94,6 +94,7 @@ static void test_php_runs_only_where_the_database_fits(void **state)
         bool may = p == LP_WARM || p == LP_SERVE || p == LP_LAME;
         assert_int_equal(lifecycle_fsm_want(p, SV_FPM) == WANT_RUN, may);
         assert_int_equal(lifecycle_fsm_want(p, SV_CRON) == WANT_RUN, p == LP_SERVE);
+        assert_int_equal(lifecycle_fsm_want(p, SV_ADHOC), lifecycle_fsm_want(p, SV_CRON));
     }
     assert_int_equal(lifecycle_fsm_want(LP_HOLD, SV_FPM), WANT_OFF);
     assert_int_equal(lifecycle_fsm_want(LP_QUIESCE, SV_FPM), WANT_KEEP); /* nginx goes first */

@@ -28,7 +28,8 @@ static void serving(void **state)
     static const char *const LINES[] = {"member    m1, release 4.5.6, moodlectl 0.1.0\n",
                                         "phase     SERVE for 1 h 1 min, ready\n",
                                         "database  current: it fits\n",
-                                        "cron      runs on this member; last run ended with 0, 59.9 s ago\n",
+                                        "cron      runs on this member; last run ended with 0, 59.9 s ago; "
+                                        "ad-hoc runner 2\n          last success 1.5 s ago, on m1\n",
                                         "  fpm       up        pid 12      for 1 min 0 s, started 3 times\n",
                                         NULL};
     expect(
@@ -36,7 +37,8 @@ static void serving(void **state)
         "\"phase_ms\":3660000,"
         "\"ready\":true,\"state\":\"current\",\"reason\":\"it fits\",\"progress\":null,\"cron\":{\"enabled\":"
         "true,\"holder\":true,"
-        "\"running\":true,\"last_exit\":0,\"last_end_age_ms\":59999},\"children\":[{\"name\":\"fpm\","
+        "\"running\":true,\"last_exit\":0,\"last_end_age_ms\":59999,\"adhoc_runner\":2,\"success\":{\"by\":"
+        "\"m1\",\"age_ms\":1500}},\"children\":[{\"name\":\"fpm\","
         "\"state\":\"up\",\"pid\":12,"
         "\"starts\":3,\"since_ms\":60000}]}",
         false, LINES);
@@ -56,11 +58,13 @@ static void held(void **state)
 static void another_works(void **state)
 {
     (void)state;
-    static const char *const LINES[] = {"progress  install by m2: mod_quiz (312 of 469), 1.0 s\n",
-                                        "cron      switched off", NULL};
+    static const char *const LINES[] = {
+        "progress  install by m2: mod_quiz (312 of 469), 1.0 s\n",
+        "cron      switched off on this member\n          no success in the last 59.0 s\n", NULL};
     expect("{\"progress\":{\"phase\":\"install\",\"detail\":\"mod_quiz\",\"done\":312,\"total\":469,\"by\":"
            "\"m2\",\"elapsed_ms\":1000},"
-           "\"cron\":{\"enabled\":false,\"holder\":false,\"running\":false}}",
+           "\"cron\":{\"enabled\":false,\"holder\":false,\"running\":false,\"adhoc_runner\":null,"
+           "\"success\":{\"by\":\"\",\"age_ms\":59000}}}",
            false, LINES);
 }
 

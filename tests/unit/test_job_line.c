@@ -43,6 +43,31 @@ static void lines_are_put_together(void **state)
     job_lines_free(&l);
 }
 
+static void note(void *arg, const char *line)
+{
+    if (strncmp(line, JOB_LINE_CRON_PASS, strlen(JOB_LINE_CRON_PASS)) == 0) (*(int *)arg)++;
+}
+
+static void lines_are_looked_at(void **state)
+{
+    (void)state;
+    job_lines_t l;
+    int passes = 0;
+    job_lines_init(&l, "cron", "info", NULL, true);
+    l.line = note;
+    l.arg = &passes;
+    assert_int_equal(l.bytes_ms, 0);
+    feed(&l, "Cron run completed correctly\nCron run comp");
+    feed(&l, "leted correctly\n");
+    assert_int_equal(passes, 2);
+    assert_true(l.bytes_ms > 0); /* silence counts from here */
+    assert_false(l.out_of_memory);
+    feed(&l, "PHP Fatal error:  Allowed memory size of 134217728 bytes exhausted (tried to allocate 1 bytes) "
+             "in x.php\n");
+    assert_true(l.out_of_memory);
+    job_lines_free(&l);
+}
+
 static void long_lines_are_cut(void **state)
 {
     (void)state;
@@ -57,8 +82,8 @@ static void long_lines_are_cut(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(progress_steps),
-                                       cmocka_unit_test(lines_are_put_together),
-                                       cmocka_unit_test(long_lines_are_cut)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(progress_steps), cmocka_unit_test(lines_are_put_together),
+        cmocka_unit_test(long_lines_are_cut), cmocka_unit_test(lines_are_looked_at)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

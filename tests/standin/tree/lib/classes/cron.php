@@ -82,6 +82,7 @@ namespace core\task {
             $run = ['classname' => $this->record->classname, 'hostname' => gethostname(), 'pid' => getmypid(),
                 'started' => (int)(microtime(true) * 1000)];
             $run['id'] = $DB->insert_record('local_standin_runs', $run);
+            $eaten = str_repeat('x', (int)($data['mb'] ?? 0) << 20);
             standin_sleep((int)($data['ms'] ?? standin_option('cron_task_ms', 0)));
             if (!empty($data['fail'])) {
                 throw new \moodle_exception('generalexceptionmessage', 'error', '', 'the task failed on demand');
@@ -292,16 +293,21 @@ namespace core {
             if ($checklimits && !$lock = self::runner_lock('adhoc')) {
                 return;
             }
-            for ($count = 0; self::may_go_on($startprocesstime ?? $startruntime) && (!$maxtasks || $count < $maxtasks);) {
+            for ($count = 0, $waiting = false; self::may_go_on($startprocesstime ?? $startruntime) && (!$maxtasks || $count < $maxtasks);) {
                 if ($task = manager::get_next_adhoc_task(time(), $classname)) {
+                    $waiting && mtrace('');
+                    $waiting = false;
                     self::run_inner_task($task);
                     $count++;
                 } else if ($startruntime + $keepalive > time()) {
+                    mtrace($waiting ? '.' : 'Waiting for more adhoc tasks to be queued ', '');
+                    $waiting = true;
                     sleep(1);
                 } else {
                     break;
                 }
             }
+            $waiting && mtrace('');
             mtrace("Ran $count adhoc tasks found at " . date('r', $startruntime));
             $checklimits && $lock->release();
         }
