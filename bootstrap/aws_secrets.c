@@ -5,6 +5,7 @@
 #include "bootstrap/aws_cred.h"
 #include "bootstrap/aws_reply.h"
 #include "bootstrap/aws_value.h"
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -147,13 +148,14 @@ static int explain(const fetch_t *f, err_t *err)
     return err_wrap(err, "secret %.200s of %s", f->arn.name, f->arn.region);
 }
 
-static int run(fetch_t *f, secret_t **ret_value, err_t *err)
+static int run(fetch_t *f, secret_t **ret_value, char ret_version[AWS_VERSION_SIZE], err_t *err)
 {
     for (;;) {
         aws_answer_t answer = {0};
         int rc = -1;
         if (need_keys(f, err) < 0) return -1;
         aws_action_t action = try_once(f, &answer, err);
+        if (action == AWS_GOOD) aws_value_version(buf_cstr(&answer.body), answer.body.len, ret_version);
         if (action == AWS_GOOD)
             rc = aws_value_take(buf_cstr(&answer.body), answer.body.len, f->arn.json_key, ret_value, err);
         bool more = action != AWS_GOOD && again(f, action, &answer);
@@ -168,17 +170,28 @@ int aws_secret_check_arn(const char *arn, err_t *err)
     return aws_arn_parse(arn, &parsed, err);
 }
 
-int aws_secret_fetch(const settings_t *set, const char *arn, uint64_t deadline_ms, secret_t **ret_value,
-                     err_t *err)
+int aws_secret_fetch_version(const settings_t *set, const char *arn, const char *stage, uint64_t deadline_ms,
+                             secret_t **ret_value, char ret_version[AWS_VERSION_SIZE], err_t *err)
 {
     fetch_t f = {.set = set, .deadline = deadline_ms};
     err_t own = {0};
     *ret_value = NULL;
     if (aws_arn_parse(arn, &f.arn, err) < 0 || aws_arn_target(set, &f.arn, &f.target, err) < 0) return -1;
-    int rc = run(&f, ret_value, &own);
+    if (*stage && !*f.arn.stage && !*f.arn.version) {
+        snprintf(f.arn.stage, sizeof f.arn.stage, "%s", stage);
+        f.later = LATER_MAX;
+    }
+    int rc = run(&f, ret_value, ret_version, &own);
     aws_cred_free(&f.cred);
     if (rc == 0) return 0;
     explain(&f, &own);
     if (err) *err = own;
     return -1;
+}
+
+int aws_secret_fetch(const settings_t *set, const char *arn, uint64_t deadline_ms, secret_t **ret_value,
+                     err_t *err)
+{
+    char version[AWS_VERSION_SIZE];
+    return aws_secret_fetch_version(set, arn, "", deadline_ms, ret_value, version, err);
 }

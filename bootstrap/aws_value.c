@@ -3,6 +3,7 @@
 #include <jansson.h>
 #include <limits.h>
 #include <openssl/evp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -100,6 +101,14 @@ static int take_whole(const char *json, size_t len, buf_t *ret, err_t *err)
         rc = err_set(err, ERR_SEC_FORMAT, "the answer has neither SecretString nor SecretBinary");
     free_json(o);
     return rc;
+}
+
+void aws_value_version(const char *json, size_t len, char ret[AWS_VERSION_SIZE])
+{
+    json_t *o = json_loadb(json, len, JSON_ALLOW_NUL, NULL);
+    const char *id = json_string_value(json_object_get(o, "VersionId"));
+    snprintf(ret, AWS_VERSION_SIZE, "%s", id ? id : "");
+    free_json(o);
 }
 
 int aws_value_take(const char *json, size_t len, const char *json_key, secret_t **ret, err_t *err)

@@ -5,8 +5,12 @@
 #include "base/err.h"
 #include "base/secret.h"
 
+enum { AWS_VERSION_SIZE = 65 }; /* a VersionId has at most 64 characters */
+
 /* SecretString, or SecretBinary decoded; with `json_key` ("": none) the text, number or boolean of that key, as text. The caller
  * frees *ret. E-SEC-FORMAT; no message quotes what was read. */
 int aws_value_take(const char *json, size_t len, const char *json_key, secret_t **ret, err_t *err);
+/* Its VersionId; "" when there is none. */
+void aws_value_version(const char *json, size_t len, char ret[AWS_VERSION_SIZE]);
 
 #endif

@@ -141,7 +141,7 @@ static void round_run(rotate_t *r, rotate_why_t why)
 {
     rotate_source_t now;
     bool settled = true, was_right = false;
-    rotate_source_load(environ, NULL, clock_ms() + FETCH_MS, &now);
+    rotate_source_load(environ, "", clock_ms() + FETCH_MS, &now);
     for (int g = 0; g < RG_COUNT_; g++) {
         rotate_turn_t turn = {.why = why};
         settled &= follow_group(r, (rotate_group_t)g, &now, &turn);

@@ -1,8 +1,5 @@
 #include "bootstrap/rotate_source.h"
-#include "base/buf.h"
 #include "base/clock.h"
-#include "base/fd.h"
-#include "bootstrap/aws_arn.h"
 #include "bootstrap/aws_secrets.h"
 #include <stdio.h>
 #include <string.h>
@@ -33,16 +30,9 @@ static void take_file(rotate_source_t *s, set_id_t id)
 
 static int fetch(rotate_source_t *s, set_id_t id, const char *stage, uint64_t deadline_ms, err_t *err)
 {
-    cleanup_buf buf_t arn = BUF_INIT;
-    aws_arn_t parsed;
     secret_t *value = NULL;
-    if (aws_arn_parse(settings_arn(s->set, id), &parsed, err) < 0) return -1;
-    if (!stage || *parsed.stage || *parsed.version)
-        buf_str(&arn, settings_arn(s->set, id));
-    else
-        buf_printf(&arn, "%s:%s:%s", parsed.id, parsed.json_key, stage);
-    if (arn.failed) return err_set(err, ERR_MEMORY, "no memory for an ARN");
-    int rc = aws_secret_fetch(s->set, buf_cstr(&arn), deadline_ms, &value, err);
+    int rc = aws_secret_fetch_version(s->set, settings_arn(s->set, id), stage, deadline_ms, &value,
+                                      s->of[id].version, err);
     if (rc == 0) rc = settings_resolve(s->set, id, secret_bytes(value), err);
     secret_free(&value);
     return rc;

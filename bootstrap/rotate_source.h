@@ -4,7 +4,7 @@
 
 #include "base/settings.h"
 
-enum { ROTATE_VERSION_MAX = 80 };
+enum { ROTATE_VERSION_MAX = 65 }; /* of a VersionId; a file's time is shorter */
 
 typedef struct rotate_source {
     settings_t *set;
@@ -14,7 +14,7 @@ typedef struct rotate_source {
     } of[SET_COUNT_];
 } rotate_source_t;
 
-/* `stage` NULL: as the settings say. Else that label of every secret whose ARN names neither label nor version; a secret that has no
+/* `stage` "": as the settings say. Else that label of every secret whose ARN names neither label nor version; a secret that has no
  * such version is an error of its settings. */
 void rotate_source_load(char *const *envp, const char *stage, uint64_t deadline_ms, rotate_source_t *ret);
 void rotate_source_free(rotate_source_t *s);

@@ -123,7 +123,7 @@ def database_password_of_a_single_user(t):
         wait_for("requests after the rotation", lambda: load.good > good + 20, 30)
     report(f"database, single user, {t.kind}", load, mended - broken)
     msg = r.wait_rotated()
-    check("AWSPENDING" in msg, f"event: {msg}")
+    check("from version v1 to v2" in msg and "AWSPENDING" in msg, f"event: {msg}")
     equal(len(r.rotated()), 1, "rotations")
     outside = [(began - broken, ended - broken) for began, ended in load.times if ended < broken or began > mended]
     equal(outside, [], f"failed requests outside of the window of {mended - broken:.3f} s")
@@ -145,6 +145,8 @@ def database_password_of_alternating_users(t):
         good = load.good
         wait_for("requests after the rotation", lambda: load.good > good + 50, 30)
     report(f"database, alternating users, {t.kind}", load)
+    check("from version v1 to v2" in r.rotated()[0]["msg"], f"event: {r.rotated()}")
+    equal({v["version"] for v in r.values()}, {"v2"}, "versions in use")
     equal(load.failed, {}, "failed requests")
     r.cron_follows()
     r.no_secrets_seen()
@@ -177,6 +179,7 @@ def redis_password_with_two_valid(t):
         good = load.good
         wait_for("requests with the new password only", lambda: load.good > good + 50, 30)
     report("redis, two valid passwords", load)
+    check("from version v1 to v2" in r.rotated()[0]["msg"], f"event: {r.rotated()}")
     equal(load.failed, {}, "failed requests")
     caches_are_in_redis(r, redis)
     r.no_secrets_seen()
