@@ -28,12 +28,12 @@ static const char *ca_or_system(const site_t *s, set_id_t id, bool wanted)
 static json_t *db_json(const site_t *s)
 {
     bool verifies = strcmp(settings_str(s->set, SET_db_tls), "verify-full") == 0;
-    return json_pack("{s:o,s:o,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "type", value(s, SET_db_type), "host",
+    return json_pack("{s:o,s:o,s:i,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "type", value(s, SET_db_type), "host",
                      value(s, SET_db_host), "port", settings_db_port(s->set), "name", value(s, SET_db_name),
                      "user", value(s, SET_db_user), "password", value(s, SET_db_password), "prefix",
                      value(s, SET_db_prefix), "tls", value(s, SET_db_tls), "ca",
                      output_json_bytes(ca_or_system(s, SET_db_ca_file, verifies)), "collation",
-                     value(s, SET_db_collation));
+                     value(s, SET_db_collation), "single_writer", truth(s, SET_db_single_writer));
 }
 
 json_t *output_redis_json(const site_t *s)

@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { IDLE_MS = 1000, SOON_MS = 2000, BACKOFF_MAX_MS = 60000, TOO_SHORT_MS = 2000, HEALTH_MS = 10000 };
+enum { IDLE_MS = 1000, SOON_MS = 2000, BACKOFF_MAX_MS = 60000, TOO_SHORT_MS = 2000 };
 
 typedef struct cron {
     bool runner; /* of ad-hoc tasks; else cron itself */
@@ -151,7 +151,7 @@ static void health_look(cron_t *c)
     bool report = false;
     uint64_t now = clock_ms();
     if (c->runner || !c->lease.db || db_is_lost(c->lease.db) ||
-        (c->health_ms && now < c->health_ms + HEALTH_MS))
+        (c->health_ms && now < c->health_ms + c->lease.times.cron_poll))
         return;
     c->health_ms = now;
     if (c->passed && c->lease.epoch && cron_health_mark(&c->lease, NULL) == 0) c->passed = false;

@@ -44,7 +44,7 @@ static int settings_read(lead_t *m, err_t *err)
 
 static bool is_refusal(err_id_t id)
 {
-    return id == ERR_DB_READ_ONLY || id == ERR_DB_POOLER || id == ERR_DB_MULTI_PRIMARY;
+    return id == ERR_DB_READ_ONLY || id == ERR_DB_READER || id == ERR_DB_POOLER || id == ERR_DB_MULTI_PRIMARY;
 }
 
 static int session_probe(lead_t *m, err_t *err)
@@ -226,6 +226,11 @@ static replica_event_t step_grace(lead_t *m)
     err_t err = {0};
     lease_t *l = &m->lease;
     uint64_t left = lease_grace_left(l, clock_ms());
+    if (l->prev.age_ms < 0)
+        log_write(LOG_WARN_, ERR_CLOCK_STEP,
+                  "the database's clock went back by at least %lld ms since the last heartbeat; the whole "
+                  "pause is kept",
+                  (long long)-l->prev.age_ms);
     if (left)
         log_notice("the predecessor went without a word: waiting %llu ms until nothing of it can run",
                    (unsigned long long)left);

@@ -148,21 +148,32 @@ static int cron_ask_end(lead_t *m, err_t *err)
     return rc;
 }
 
+/* Its owner may take the lock again in a new session, as it may after any loss: we are there first. */
+static int tasks_evict(lease_t *c, bool *ret_got, err_t *err)
+{
+    enum { TRIES = 50, PAUSE_MS = 10 };
+    lease_row_t row = {.exists = true, .phase = "running", .age_ms = (int64_t)c->times.evict};
+    if (lease_evict_lead(c, &row, err) < 0) return -1;
+    for (int i = 0; i < TRIES && !*ret_got; i++) {
+        if (lease_try(c, ret_got, err) < 0) return -1;
+        if (!*ret_got) clock_sleep_ms(PAUSE_MS);
+    }
+    return 0;
+}
+
 /* `until`: for how long a running script is left to end by itself. */
 static int tasks_lock(lead_t *m, lease_t *c, uint64_t until, err_t *err)
 {
-    bool got = false, evicted = false;
+    bool got = false, told = false;
     while (!role_stop_requested()) {
-        if (lease_try(c, &got, err) < 0) return -1;
+        uint64_t now = clock_ms();
+        if (now >= until && !told)
+            log_notice("the running %s did not end in time: ending its session", purpose_name(c->purpose));
+        if (now >= until) told = true;
+        if ((now < until ? lease_try(c, &got, err) : tasks_evict(c, &got, err)) < 0) return -1;
         if (got) return 0;
+        if (now >= until + c->times.evict) return err_set(err, ERR_OLD_SESSION, "its lock cannot be had");
         if (lead_beats_for(m, 500, err) < 0) return -1;
-        if (clock_ms() < until) continue;
-        if (evicted) return err_set(err, ERR_OLD_SESSION, "its lock cannot be had");
-        log_notice("the running %s did not end in time: ending its session", purpose_name(c->purpose));
-        lease_row_t row = {.exists = true, .phase = "running", .age_ms = (int64_t)c->times.evict};
-        if (lease_evict_lead(c, &row, err) < 0) return -1;
-        evicted = true;
-        until = clock_ms() + c->times.evict;
     }
     return err_set(err, ERR_LOCK_BUSY, "stopped while waiting for it to end");
 }

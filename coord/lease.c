@@ -148,14 +148,16 @@ bool lease_same_server(const char *a, const char *b)
     return d >= -2 && d <= 2;
 }
 
-static int writer_check(lease_t *l, err_t *err)
+static int writer_check(lease_t *l, bool single_writer, err_t *err)
 {
     cleanup_rows db_rows_t w = {0}, multi = {0};
     const lease_sql_t *q = lease_sql_of(l);
     if (run(l, q->writer, NULL, &w, err) < 0) return err_wrap(err, "asking the server what it is");
-    if (w.rows != 1 || db_cell_true(&w, 0, 0))
-        return err_set(err, ERR_DB_READ_ONLY, "server %s", db_cell(&w, 0, 2));
-    if (q->multi && run(l, q->multi, NULL, &multi, err) < 0) return err_wrap(err, "asking for Galera");
+    int64_t kind = db_cell_int(&w, 0, 0, 1);
+    if (kind)
+        return err_set(err, kind == 2 ? ERR_DB_READER : ERR_DB_READ_ONLY, "server %s", db_cell(&w, 0, 2));
+    if (q->multi && !single_writer && run(l, q->multi, NULL, &multi, err) < 0)
+        return err_wrap(err, "asking for Galera");
     if (multi.rows)
         return err_set(err, ERR_DB_MULTI_PRIMARY, "%s = %s", db_cell(&multi, 0, 0), db_cell(&multi, 0, 1));
     lease_keys_make(db_cell(&w, 0, 1), l->prefix, l->purpose, &l->keys);
@@ -172,7 +174,7 @@ int lease_open(lease_t *l, const target_db_t *target, err_t *err)
     l->db = db_open(target, app, limit < l->times.connect ? limit : l->times.connect, err);
     if (!l->db) return -1;
     db_set_names(l->db, &l->names);
-    if (session_settings(l, err) < 0 || writer_check(l, err) < 0) {
+    if (session_settings(l, err) < 0 || writer_check(l, target->single_writer, err) < 0) {
         lease_close(l);
         return -1;
     }

@@ -42,7 +42,8 @@
 const lease_sql_t LEASE_SQL[2] = {
     [DB_PGSQL] =
         {
-            .writer = "SELECT pg_is_in_recovery() OR current_setting('transaction_read_only') = 'on', "
+            .writer = "SELECT CASE WHEN pg_is_in_recovery() THEN 2"
+                      " WHEN current_setting('transaction_read_only') = 'on' THEN 1 ELSE 0 END, "
                       "current_database(),"
                       " concat_ws('/', host(inet_server_addr()), inet_server_port()),"
                       " extract(epoch FROM pg_postmaster_start_time())::bigint",
@@ -93,7 +94,9 @@ const lease_sql_t LEASE_SQL[2] = {
         },
     [DB_MYSQL] =
         {
-            .writer = "SELECT CAST(@@global.read_only AS CHAR) NOT IN ('0', 'OFF') OR @@innodb_read_only, "
+            /* innodb_read_only: an Aurora reader; read_only: somebody has set it */
+            .writer = "SELECT CASE WHEN @@innodb_read_only THEN 2 WHEN CAST(@@global.read_only AS CHAR)"
+                      " NOT IN ('0', 'OFF') THEN 1 ELSE 0 END, "
                       "DATABASE(),"
                       " CONCAT_WS('/', @@hostname, @@port), UNIX_TIMESTAMP()",
             .multi = "SHOW GLOBAL VARIABLES WHERE (Variable_name = 'wsrep_on' AND Value = 'ON')"

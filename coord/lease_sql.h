@@ -4,8 +4,9 @@
 #define MOODLECTL_COORD_LEASE_SQL_H
 
 typedef struct lease_sql {
-    const char *writer;              /* -> read-only?, database, server id, server's start (seconds) */
-    const char *multi;               /* rows mean: multi-primary. NULL: cannot be */
+    const char
+        *writer;       /* -> 0 writer, 1 read-only, 2 reader; database, server id, server's start (seconds) */
+    const char *multi; /* rows mean: multi-primary. NULL: cannot be */
     const char *try_lead, *try_work; /* -> got */
     const char *unlock_lead;         /* -> done */
     const char *own_lead;            /* -> 1 when this session owns it. NULL: part of `beat` */

@@ -76,6 +76,7 @@ int target_parse(const json_t *o, target_t *ret, err_t *err)
         .tls = value_str(db, "tls"),
         .ca = value_str(db, "ca"),
         .port = value_int(db, "port", 0),
+        .single_writer = json_is_true(json_object_get(db, "single_writer")),
         .password = value_secret(db, "password"),
     };
     ret->redis = (target_redis_t){

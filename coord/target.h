@@ -13,6 +13,7 @@
 typedef struct target_db {
     char *type, *host, *name, *user, *prefix, *tls, *ca;
     int port;
+    bool single_writer; /* the operator says that only one node of a multi-primary cluster is ever reached */
     secret_t *password;
 } target_db_t;
 

@@ -35,7 +35,7 @@ def argv(pid):
 def adhoc_runners(site, env):
     """Two places in a cluster of four: two members that do not run cron run ad-hoc tasks; a place is taken over when its member dies,
     and the task that it had begun is run again; a stop lets the task end; when cron comes to its member, a runner makes way."""
-    leads = installed(site, 4, adhoc_runners=2, lease_scale=50)
+    leads = installed(site, 4, adhoc_runners=2, lease_scale=20)
     crons = [leads[0].member.start("cron")]
     wait_for("cron runs", lambda: holders(crons), 20)
     roles = [r.member.start("adhoc") for r in leads]
@@ -45,7 +45,7 @@ def adhoc_runners(site, env):
     status = leads[0].member.run("cron-status").stdout
     check("ad-hoc runner 1: member m" in status and "ad-hoc runner 2: member m" in status, status)
     # all three work at once
-    queue(site, 3, ms=20000)
+    queue(site, 3, ms=12000)
     wait_for("three tasks at once", lambda: begun(site) == 3, 20)
     first, second = runners(roles)
     first.kill()
@@ -54,7 +54,7 @@ def adhoc_runners(site, env):
     wait_for("its place is taken", lambda: third in runners(roles), 30)
     check(any("freed 1 ad-hoc" in t for t in third.texts()), f"{third.texts()}")
     # a stop: the task is done first, then the place is free
-    queue(site, ms=4000)
+    queue(site, ms=2000)
     wait_for("no task is left in the queue", lambda: site.sql("SELECT count(*) FROM mdl_task_adhoc WHERE timestarted IS NULL") == "0", 60)
     check(second.stop(60) == 0, "exit status")
     check(any("handed over" in t for t in second.texts()), "no handover")
@@ -69,14 +69,14 @@ def adhoc_runners(site, env):
 @test
 def adhoc_runners_and_an_upgrade(site, env):
     """An upgrade waits until the runners have ended, or ends their sessions; none runs while it lasts, and none with old code after it."""
-    leads = installed(site, 2, adhoc_runners=1, lease_scale=50)
+    leads = installed(site, 2, adhoc_runners=1, lease_scale=30)
     cron = leads[0].member.start("cron")
     wait_for("cron runs", lambda: holders([cron]), 20)
     runner = leads[1].member.start("adhoc")
     wait_for("a runner", lambda: runner.php() and runners([runner]), 20)
     queue(site, 2, ms=60000)
     wait_for("both work", lambda: begun(site) == 2, 20)
-    new = site.member("n", "core", adhoc_runners=1, lease_scale=50, cron_patience_ms=2000)
+    new = site.member("n", "core", adhoc_runners=1, lease_scale=30, cron_patience_ms=2000)
     script = runner.php()[0]
     frozen = [runner.proc.pid, int(run(["ps", "-o", "ppid=", "-p", str(script)]).stdout), script]
     for pid in frozen:  # it cannot be asked, and its keeper cannot end it
@@ -125,7 +125,7 @@ def cron_killed(site, env):
 @test
 def cron_success_is_known(site, env):
     """Every member knows when cron last did its work, one of them reports it, and a cron that is late is called so."""
-    leads = installed(site, 3)
+    leads = installed(site, 3, lease_scale=20)
     crons = [r.member.start("cron") for r in leads]
     age = lambda c: [e["age_ms"] for e in c.events() if e["event"] == "cron-success" and e["by"]]  # noqa: E731
     wait_for("all three know", lambda: all(age(c) for c in crons), 40)
