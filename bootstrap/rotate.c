@@ -11,7 +11,7 @@
 
 extern char **environ;
 
-enum { LOGIN_MS = 4000, FETCH_MS = 20000, STAGE_MS = 5000, ALARM_ROUNDS = 12 };
+enum { LOGIN_MS = 4000, FETCH_MS = 10000, STAGE_MS = 5000, ALARM_ROUNDS = 12 };
 
 /* What was found about one group's login */
 typedef enum { LOGIN_GOOD, LOGIN_REFUSED, LOGIN_UNKNOWN } login_t;

@@ -52,12 +52,11 @@ void rotate_report_seen(rotate_t *r, rotate_group_t group)
 static void tell(rotate_t *r, rotate_group_t group, const err_t *err, const char *what)
 {
     rotate_trouble_t *t = &r->trouble[group];
-    uint64_t now = clock_ms();
-    if (!t->err.id) t->since_ms = now;
-    log_level_t level = now - t->since_ms >= r->alarm_ms ? LOG_ERROR_ : LOG_WARN_;
+    uint64_t age_ms = clock_ms() - t->since_ms;
+    log_level_t level = age_ms >= r->alarm_ms ? LOG_ERROR_ : LOG_WARN_;
     if (t->err.id != err->id || level > t->told) {
         log_write(level, err->id, "%s: %s; %s, for %llu s now", ROTATE_GROUPS[group].name, err->msg, what,
-                  (unsigned long long)((now - t->since_ms) / 1000));
+                  (unsigned long long)(age_ms / 1000));
         t->told = level;
     }
     t->err = *err;
@@ -65,18 +64,23 @@ static void tell(rotate_t *r, rotate_group_t group, const err_t *err, const char
 
 void rotate_report_outage(rotate_t *r, rotate_group_t group, const rotate_source_t *from, const err_t *err)
 {
+    uint64_t since = clock_ms();
     EACH_VALUE(&ROTATE_GROUPS[group], i)
     {
         set_id_t id = ROTATE_GROUPS[group].value[i].id;
-        if (!r->value[id].is_followed) continue;
-        r->value[id].err = from->of[id].err;
-        if (!from->of[id].err.id) r->value[id].good_ms = clock_ms();
+        rotate_value_t *v = &r->value[id];
+        if (!v->is_followed) continue;
+        v->err = from->of[id].err;
+        if (!v->err.id) v->good_ms = clock_ms();
+        if (v->good_ms < since) since = v->good_ms;
     }
+    if (!r->trouble[group].err.id) r->trouble[group].since_ms = since;
     tell(r, group, err, "the last good value stays");
 }
 
 void rotate_report_trouble(rotate_t *r, rotate_group_t group, const err_t *err)
 {
+    if (!r->trouble[group].err.id) r->trouble[group].since_ms = clock_ms();
     tell(r, group, err, "it is tried again");
 }
 

@@ -85,15 +85,18 @@ class Rotation:
         for value in (OLD, NEW):
             check(value not in said and json.dumps(value)[1:-1] not in said, "a password is in the log")
 
-    def cron_follows(self):
-        """The cron process that ran at the rotation keeps its session; the next one logs in anew."""
-        before = self.site.sql("SELECT max(epoch) FROM sup_run") and time.time()
+    def roles_follow(self, since):
+        """The cron process that ran at the rotation keeps its session, the next one logs in anew; so does the watching lead role."""
         self.member.exec(["moodlectl", "cron", "run-now"], check=False)
 
         def ended():
             cron = self.member.status()["cron"]
-            return cron.get("last_end_age_ms", 1e12) / 1000 < time.time() - before and cron
-        equal(wait_for("cron ran after the rotation", ended, 60, pause=0.3)["last_exit"], 0, "exit status of cron")
+            return cron.get("last_end_age_ms", 1e12) / 1000 < time.time() - since and cron
+        equal(wait_for("the cron process of the rotation has ended", ended, 60, pause=0.3)["last_exit"], 0, "its exit status")
+        lines = len(self.member.log(src="cron"))
+        wait_for("the next cron process works", lambda: any("Server Time" in o["msg"] for o in self.member.log(src="cron")[lines:]), 60)
+        said = [o["msg"] for o in self.member.log(src="lead") if o.get("id") == "E-DB-AUTH" or "answers again" in o["msg"]]
+        check(not said or "answers again" in said[-1], f"the lead role does not follow: {said}")
 
 
 def report(what, load, width=None):
@@ -127,7 +130,7 @@ def database_password_of_a_single_user(t):
     equal(len(r.rotated()), 1, "rotations")
     outside = [(began - broken, ended - broken) for began, ended in load.times if ended < broken or began > mended]
     equal(outside, [], f"failed requests outside of the window of {mended - broken:.3f} s")
-    r.cron_follows()
+    r.roles_follow(mended)
     r.no_secrets_seen()
 
 
@@ -148,7 +151,7 @@ def database_password_of_alternating_users(t):
     check("from version v1 to v2" in r.rotated()[0]["msg"], f"event: {r.rotated()}")
     equal({v["version"] for v in r.values()}, {"v2"}, "versions in use")
     equal(load.failed, {}, "failed requests")
-    r.cron_follows()
+    r.roles_follow(time.time())
     r.no_secrets_seen()
 
 
@@ -206,3 +209,82 @@ def redis_password_at_once(t):
     equal(outside, [], f"failed requests outside of the window of {mended - broken:.3f} s")
     caches_are_in_redis(r, redis)
     r.no_secrets_seen()
+
+
+@test(dbs=("pgsql",), seconds=150)
+def an_outage_of_secrets_manager(t):
+    """Touches nothing: the last good value stays, its age is a metric, the level of the alarm rises."""
+    login_user(t, "rot_outage", OLD)
+    r = Rotation(t, [("v1", "AWSCURRENT", "rot_outage", OLD)], MOODLECTL_SECRETS_REFRESH="1s")
+    m = r.member
+    wait_for("a first look", r.values, 20)
+    r.aws.ask("/-/control", {"faults": [{"do": "error500", "times": 0}]})
+    with TimedLoad(m, threads=1, pause=0.1) as load:
+        for level in ("warn", "error"):
+            m.wait_log(f"E-SEC-SERVICE as {level}", lambda o, level=level: o.get("id") == "E-SEC-SERVICE" and o["level"] == level, 60)
+    equal(load.failed, {}, "failed requests")
+    ages = [o["SecretAge"] for o in m.log() if "SecretAge" in o]
+    check(ages[-1] > 10 and ages[0] < 5, f"ages: {ages}")
+    value = next(v for v in r.values() if v["setting"] == "MOODLE_DATABASE_PASSWORD")
+    check(value["id"] == "E-SEC-SERVICE" and value["version"] == "v1" and value["age_ms"] > 10000, f"secrets list: {value}")
+    p = m.exec(["moodlectl", "secrets", "check"], check=False)
+    equal(p.returncode, 69, f"secrets check: {p.stdout}{p.stderr}")
+    r.aws.ask("/-/control", {"faults": []})
+    m.wait_log("the end of it", lambda o: o.get("src") == "secrets" and "well again" in o.get("msg", ""), 60)
+    r.no_secrets_seen()
+
+
+def put(path, text):
+    with open(path + ".new", "w") as f:
+        f.write(text + "\n")
+    os.chmod(path + ".new", 0o600)
+    os.rename(path + ".new", path)
+
+
+@test(dbs=("mariadb",), seconds=120)
+def files_and_commands(t):
+    """Mounted files that change; a value that does not log in is not used; what is not ours to log in with is replaced."""
+    login_user(t, "rot_file", OLD)
+    folder = t.folder.make(f"{t.name}-mounted", mode=0o755)
+    database, smtp = f"{folder}/database", f"{folder}/smtp"
+    put(database, OLD)
+    put(smtp, "smtp old word")
+    site = t.site(installed="base", MOODLE_DATABASE_USER="rot_file", MOODLE_DATABASE_PASSWORD=None, MOODLE_DATABASE_PASSWORD_FILE=database,
+                  MOODLE_SMTP_HOST="localhost", MOODLE_SMTP_USER="mailer", MOODLE_SMTP_PASSWORD_FILE=smtp)
+    m, = site.serve((1,))
+    m.exec(["moodlectl", "secrets", "check"])
+
+    def held(section):
+        with open(m.inside("/run/moodlectl/moodle.json")) as f:
+            return json.load(f)[section]["password"]
+    put(smtp, "smtp new word")
+    put(database, "a wrong one")
+    p = m.exec(["moodlectl", "secrets", "refresh"], check=False)
+    equal((p.returncode, "E-DB-AUTH" in p.stdout), (77, True), f"refresh with a wrong password: {p.stdout}{p.stderr}")
+    equal((held("db"), held("smtp")), (OLD, "smtp new word"), "passwords in moodle.json")
+    equal(m.get("/login/index.php").status, 200, "login page with the old password")
+    set_password(t.db, "rot_file", NEW)
+    put(database, NEW)
+    p = m.exec(["moodlectl", "secrets", "refresh"])
+    equal(held("db"), NEW, "password in moodle.json")
+    equal(m.get("/login/index.php").status, 200, "login page with the new password")
+    mode = os.stat(m.inside("/run/moodlectl/moodle.json"))
+    equal((mode.st_mode & 0o777, mode.st_uid, mode.st_gid), (0o440, 0, site.gid("www-data")), "mode and owner of moodle.json")
+    p = m.exec(["moodlectl", "secrets", "list"])
+    check("MOODLE_DATABASE_PASSWORD" in p.stdout and database in p.stdout and "E-" not in p.stdout, f"secrets list: {p.stdout}")
+    m.exec(["moodlectl", "reload"])
+    m.wait_log("the reload is done", lambda o: o.get("event") == "reload" and "rendered" in o["msg"], 30)
+    equal(held("db"), NEW, "password in moodle.json after a reload")
+    said = m.raw_log() + m.errors() + p.stdout
+    for value in (OLD, NEW, "a wrong one", "smtp old word", "smtp new word"):
+        check(value not in said and json.dumps(value)[1:-1] not in said, "a password was shown")
+    equal(m.drain(), 0, f"exit status\n{m.tail()}")
+
+
+@test(dbs=("pgsql",))
+def nothing_to_follow(t):
+    m, = t.site(installed="base").serve((1,))
+    p = m.exec(["moodlectl", "secrets", "refresh"], check=False)
+    equal((p.returncode, "nothing to follow" in p.stderr), (69, True), f"refresh: {p.stderr}")
+    check("No setting" in m.exec(["moodlectl", "secrets", "list"]).stdout, "secrets list")
+    equal([c["state"] for c in m.status()["children"] if c["name"] == "secrets"], ["down"], "role secrets")
