@@ -297,8 +297,8 @@ static replica_event_t step_recheck(lead_t *m)
     bool work = decide_needs_lock(m->out.verdict) && m->out.verdict != DECIDE_FINISH;
     bool fits = m->out.verdict == DECIDE_CURRENT || m->out.verdict == DECIDE_FINISH;
     bool upgrade = m->out.verdict == DECIDE_UPGRADE;
-    if (fits && killed_upgrade(m) && lead_finish_upgrade(m, &err) < 0) return failed(m, &err);
-    if (unclean && (fits || upgrade) && lead_clear_leavings(m, upgrade, &err) < 0) return failed(m, &err);
+    if (unclean && (fits || upgrade) && lead_clear_leavings(m, upgrade, killed_upgrade(m), &err) < 0)
+        return failed(m, &err);
     if (work) return REPLICA_EV_NEEDED;
     if (fits && history_accept(l->db, l->times.statement, l->prefix, m->own, &err) < 0)
         return failed(m, &err);

@@ -36,8 +36,8 @@ bool lead_pause(lead_t *m, uint64_t ms);
 
 /* Under the lease. The result is written to the row; -1: leadership is lost (nothing could be written). */
 int lead_work(lead_t *m, err_t *err);
-/* Removes what a dead leader left in Moodle's tables and in moodledata; keep_flag: an upgrade follows. */
-int lead_clear_leavings(lead_t *m, bool keep_flag, err_t *err);
+/* Removes what a dead leader left in Moodle's tables, caches and moodledata; killed: its upgrade had been all but done. */
+int lead_clear_leavings(lead_t *m, bool upgrade_follows, bool killed, err_t *err);
 /* The last steps of an upgrade that was killed after it had written the plugin hash. */
 int lead_finish_upgrade(lead_t *m, err_t *err);
 int lead_drop_tables(lead_t *m, err_t *err);

@@ -44,14 +44,18 @@ static int config_clear(lead_t *m, err_t *err)
     return rc;
 }
 
-int lead_clear_leavings(lead_t *m, bool keep_flag, err_t *err)
+int lead_clear_leavings(lead_t *m, bool upgrade_follows, bool killed, err_t *err)
 {
     flag_t f;
-    if (m->in.schema.upgrade_flag || m->in.schema.live_flag) {
+    bool rows = m->in.schema.upgrade_flag || m->in.schema.live_flag;
+    if (rows) {
         if (config_clear(m, err) < 0) return err_wrap(err, "clearing the marks of a dead upgrade");
         log_notice("cleared the marks that a dead upgrade left in Moodle's config table");
     }
-    if (keep_flag || flag_read(m->conf.data_dir, &f, err) < 0) return keep_flag ? 0 : -1;
+    if (upgrade_follows) return 0; /* it purges the caches, and the mark for visitors stays */
+    /* Moodle's cache may hold copies of the rows, so after they have gone */
+    if ((rows || killed) && lead_finish_upgrade(m, err) < 0) return -1;
+    if (flag_read(m->conf.data_dir, &f, err) < 0) return -1;
     if (f.kind != FLAG_UPGRADE) return 0;
     log_notice("removed the maintenance mark that %s left since %s", f.who, f.when);
     return flag_remove(m->conf.data_dir, err);

@@ -544,7 +544,8 @@ def real_upgrade(site, env):
     return None
 
 
-import refusals  # noqa: E402,F401 - their tests follow these
+import leavings  # noqa: E402,F401 - their tests follow these
+import refusals  # noqa: E402,F401
 import tasks  # noqa: E402,F401
 
 
