@@ -29,9 +29,16 @@ int lead_beats_for(lead_t *m, uint64_t ms, err_t *err)
 
 /* ---- leavings ---- */
 
+/* Minutes may have gone by since the lease was opened, and with them a password. */
+static db_t *fenced_open(lead_t *m, err_t *err)
+{
+    if (target_reload(m->run_dir, &m->target, err) < 0) return NULL;
+    return lease_fenced_open(&m->lease, &m->target.db, err);
+}
+
 static int config_clear(lead_t *m, err_t *err)
 {
-    db_t *db = lease_fenced_open(&m->lease, &m->target.db, err);
+    db_t *db = fenced_open(m, err);
     if (!db) return -1;
     uint64_t limit = m->lease.times.statement;
     /* every script of Moodle refuses to run while the first one lies in the future; the second hides pending upgrades */
@@ -122,7 +129,7 @@ static int drop_all(lead_t *m, db_t *db, err_t *err)
 
 int lead_drop_tables(lead_t *m, err_t *err)
 {
-    db_t *db = lease_fenced_open(&m->lease, &m->target.db, err);
+    db_t *db = fenced_open(m, err);
     if (!db) return -1;
     int rc = drop_all(m, db, err);
     db_close(&db);
@@ -139,7 +146,7 @@ static int cron_ask_end(lead_t *m, err_t *err)
                                       [DB_MYSQL] = "UNIX_TIMESTAMP()"};
     char upd[256], ins[256];
     cleanup_rows db_rows_t r = {0};
-    db_t *db = lease_fenced_open(&m->lease, &m->target.db, err);
+    db_t *db = fenced_open(m, err);
     if (!db) return -1;
     uint64_t limit = m->lease.times.statement;
     const char *value = now[db_family(db)];
@@ -185,6 +192,7 @@ static int tasks_lock(lead_t *m, lease_t *c, uint64_t until, err_t *err)
 /* When it returns 0, no script of that purpose runs, and an older one that wakes up is refused by its epoch. */
 static int tasks_take(lead_t *m, lease_t *c, purpose_t purpose, uint64_t until, err_t *err)
 {
+    if (target_reload(m->run_dir, &m->target, err) < 0) return -1;
     lease_init(c, purpose, m->target.db.prefix, m->holder, m->conf.lease_scale);
     if (lease_open(c, &m->target.db, err) < 0 || tasks_lock(m, c, until, err) < 0 || lease_claim(c, err) < 0)
         return err_wrap(err, "taking the %s lock", purpose_name(purpose));

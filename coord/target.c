@@ -104,6 +104,18 @@ int target_load(const char *run_dir, target_t *ret, err_t *err)
     return rc;
 }
 
+int target_reload(const char *run_dir, target_t *t, err_t *err)
+{
+    target_t fresh;
+    if (target_load(run_dir, &fresh, err) < 0) {
+        target_free(&fresh);
+        return -1;
+    }
+    target_free(t);
+    *t = fresh;
+    return 0;
+}
+
 void target_free(target_t *t)
 {
     char *all[] = {t->db.type, t->db.host,    t->db.name,    t->db.user,  t->db.prefix,   t->db.tls,

@@ -46,6 +46,7 @@ typedef struct lead_conf { /* lead.json */
 int target_load(const char *run_dir, target_t *ret,
                 err_t *err); /* free with target_free, also after an error */
 int target_parse(const json_t *moodle, target_t *ret, err_t *err); /* the same from its JSON; pure */
+int target_reload(const char *run_dir, target_t *t, err_t *err); /* after a while; as it was after an error */
 void target_free(target_t *t);
 int lead_conf_load(const char *run_dir, lead_conf_t *ret, err_t *err);
 void lead_conf_free(lead_conf_t *c);

@@ -48,15 +48,15 @@ def set_password(db, user, password):
 class Rotation:
     """A site whose database user and password, or Redis password, come from one secret."""
 
-    def __init__(self, t, versions, redis="shared", database=True, **settings):
+    def __init__(self, t, versions, redis="shared", database=True, start=True, release="base", **settings):
         self.t, self.aws = t, FakeAws(t)
         self.label(versions)
         arns = {"MOODLE_DATABASE_USER": None, "MOODLE_DATABASE_PASSWORD": None, "MOODLE_DATABASE_USER_ARN": ARN + ":username::",
                 "MOODLE_DATABASE_PASSWORD_ARN": ARN + ":password::"}
         if not database:
             arns = {"MOODLE_REDIS_PASSWORD": None, "MOODLE_REDIS_PASSWORD_ARN": ARN + ":password::"}
-        self.site = t.site(installed="base", redis=redis, MOODLECTL_CRON_KEEPALIVE="10s", **arns, **self.aws.env(), **settings)
-        self.member, = self.site.serve((1,))
+        self.site = t.site(installed=release, redis=redis, MOODLECTL_CRON_KEEPALIVE="10s", **arns, **self.aws.env(), **settings)
+        self.member = self.site.serve((1,))[0] if start else None
 
     def label(self, versions):
         """versions: [(id, label, user, password)]"""
@@ -208,6 +208,38 @@ def redis_password_at_once(t):
     outside = [(began - broken, ended - broken) for began, ended in load.times if ended < broken or began > mended]
     equal(outside, [], f"failed requests outside of the window of {mended - broken:.3f} s")
     caches_are_in_redis(r, redis)
+    r.no_secrets_seen()
+
+
+@test(dbs=("pgsql",), seconds=120)
+def a_boot_between_two_steps(t):
+    """Started when the secret's current version is the old password and the pending one the new: prepare knows the current one only."""
+    login_user(t, "rot_boot", NEW)
+    r = Rotation(t, [("v1", "AWSCURRENT", "rot_boot", OLD), ("v2", "AWSPENDING", "rot_boot", NEW)])
+    equal(r.member.get("/login/index.php").status, 200, "login page")
+    check("AWSPENDING" in r.wait_rotated(), f"event: {r.rotated()}")
+    r.no_secrets_seen()
+
+
+@test(dbs=("pgsql",), seconds=150, standin=True)
+def rotated_while_a_member_upgrades(t):
+    """The upgrade's own session lives on; the lead role, whose session ends meanwhile, takes its lock again with the new password."""
+    login_user(t, "rot_upgrade", OLD)
+    r = Rotation(t, [("v1", "AWSCURRENT", "rot_upgrade", OLD)], start=False, release="older")
+    r.site.standin(slow_ms=700)
+    m, = r.site.start((1,))
+    r.member = m
+    m.wait_log("it leads", lambda o: o.get("event") == "state" and o["msg"].startswith("leading"), 60)
+    set_password(t.db, "rot_upgrade", NEW)
+    r.label([("v0", "AWSPREVIOUS", "rot_upgrade", OLD), ("v2", "AWSCURRENT", "rot_upgrade", NEW)])
+    m.exec(["moodlectl", "secrets", "refresh"])
+    r.wait_rotated()
+    equal(m.phase(), "LEAD", "phase after the rotation")
+    ended = r.site.sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{r.site.db_name}' AND application_name LIKE 'moodlectl%'")
+    check("t" in ended, f"no session of a role was there: {ended}")
+    m.wait_log("the lock is taken again", lambda o: "taken again in a new session" in o.get("msg", ""), 20)
+    m.wait_phase("SERVE", 90)
+    equal(m.get("/login/index.php").status, 200, "login page")
     r.no_secrets_seen()
 
 
