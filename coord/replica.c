@@ -44,3 +44,11 @@ replica_state_t replica_next(replica_state_t s, replica_event_t ev)
 
 const char *replica_name(replica_state_t s) { return s < REPLICA_COUNT_ ? STATES[s] : "?"; }
 const char *replica_event_name(replica_event_t ev) { return ev < REPLICA_EV_COUNT_ ? EVENTS[ev] : "?"; }
+
+void replica_print(FILE *out)
+{
+    fprintf(out, "stateDiagram-v2\n    [*] --> %s\n", STATES[REPLICA_CONNECT]);
+    for (int s = 0; s < REPLICA_COUNT_; s++)
+        for (int e = 0; e < REPLICA_EV_COUNT_; e++)
+            if (NEXT[s][e]) fprintf(out, "    %s --> %s: %s\n", STATES[s], STATES[NEXT[s][e] - 1], EVENTS[e]);
+}

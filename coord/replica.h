@@ -2,6 +2,8 @@
 #ifndef MOODLECTL_COORD_REPLICA_H
 #define MOODLECTL_COORD_REPLICA_H
 
+#include <stdio.h>
+
 typedef enum {
     REPLICA_CONNECT,   /* log in, check that this is a writer and no pooler */
     REPLICA_REFUSED,   /* it is not: try again slowly */
@@ -32,5 +34,6 @@ typedef enum {
 replica_state_t replica_next(replica_state_t s, replica_event_t ev); /* REPLICA_COUNT_: impossible */
 const char *replica_name(replica_state_t s);
 const char *replica_event_name(replica_event_t ev);
+void replica_print(FILE *out); /* the table as a Mermaid state diagram, for ARCHITECTURE.md */
 
 #endif

@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
 # The generated parts of the documents say what the program says. Between "<!-- generated: TOPIC -->" and
-# "<!-- end -->" stands the output of "moodlectl doc TOPIC". With --write: puts it there.
+# "<!-- end -->" stands the output of "moodlectl doc TOPIC"; the topic "replica" is coord's, which moodlectl does not link, so the
+# model of the coordination prints it. With --write: puts it there.
 . "$(dirname "$0")/lib.sh"
 program=$BUILD/moodlectl
-[ -x "$program" ] || { skip "$program is not built"; finish; }
+model=$BUILD/tests/model
+for one in "$program" "$model"; do [ -x "$one" ] || { skip "$one is not built"; finish; }; done
 while read -r f; do
-    python3 - "$program" "$f" "${1:-}" <<'EOF' || wrong "$f is stale; run tests/check/docs.sh --write"
+    python3 - "$program" "$model" "$f" "${1:-}" <<'EOF' || wrong "$f is stale; run tests/check/docs.sh --write"
 import re, subprocess, sys
-program, name, write = sys.argv[1], sys.argv[2], sys.argv[3] == '--write'
+program, model, name, write = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4] == '--write'
 old = open(name).read()
 def fresh(m):
-    made = subprocess.run([program, 'doc', m.group(1)], capture_output=True, text=True)
+    command = [model, '--diagram'] if m.group(1) == 'replica' else [program, 'doc', m.group(1)]
+    made = subprocess.run(command, capture_output=True, text=True)
     if made.returncode != 0:
         sys.exit(f'{name}: {made.stderr}')
     return f'<!-- generated: {m.group(1)} -->\n{made.stdout}<!-- end -->'
