@@ -127,6 +127,28 @@ def cron_moves_when_its_member_dies(t):
     check(not t.real and overlaps(site) == [] or t.real, f"tasks that ran twice at a time: {'' if t.real else overlaps(site)}")
 
 
+@test(seconds=150)
+def a_runner_of_ad_hoc_tasks_beside_cron(t):
+    """One place in a cluster of two: the member without cron has it, says so, and gives it back when it is drained; all know when cron worked."""
+    site = t.site(installed="base", MOODLECTL_CRON_ADHOC_RUNNERS="1", MOODLECTL_LEASE_SCALE="30")
+    members = site.serve((1, 2))
+    holder = site.wait_cron()
+    other = next(m for m in members if m is not holder)
+    wait_for("the other member has the place", lambda: other.status()["cron"]["adhoc_runner"] == 1, 60)
+    check(holder.status()["cron"]["adhoc_runner"] is None, "a runner beside cron")
+    check(any("adhoc_task.php" in c for c in other.processes().values()), f"its processes: {other.processes()}")
+    wait_for("both know of cron's success", lambda: all(m.status()["cron"].get("success", {}).get("by") == holder.name for m in members), 200)
+    check("last success" in other.exec(["moodlectl", "status"]).stdout, "moodlectl status does not say it")
+    check(f"ad-hoc runner 1: member {other.name}" in other.exec(["moodlectl", "cron", "status"]).stdout, "moodlectl cron status")
+    reports = lambda: [o for m in members for o in m.log() if "CronSuccessAge" in o]  # noqa: E731
+    ago = "now() - interval '2 minutes'" if t.kind == "pgsql" else "UTC_TIMESTAMP(6) - INTERVAL 2 MINUTE"
+    site.sql(f"UPDATE sup_coord SET started_at = {ago} WHERE purpose = 'cron-ok'")  # the last report
+    wait_for("one member reports the age", reports, 30, pause=0.5)
+    equal(other.drain(), 0, "exit status of the drained runner")
+    check(other.log(event="adhoc.runner"), "the log does not say that it was the runner")
+    equal(site.sql("SELECT phase FROM sup_coord WHERE purpose = 'adhoc1'"), "released", "its place")
+
+
 def overlaps(site):
     """Runs of one task that overlap: the stand-in writes down every run."""
     return site.sql("SELECT a.classname, a.hostname, b.hostname FROM mdl_local_standin_runs a JOIN mdl_local_standin_runs b"
