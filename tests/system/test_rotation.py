@@ -134,6 +134,31 @@ def database_password_of_a_single_user(t):
     r.no_secrets_seen()
 
 
+@test(dbs=("mariadb",), seconds=150)
+def database_password_without_a_pending_version(t):
+    """A rotation that shows its new version only at the end: the current one is read again and again, never in a fast loop."""
+    login_user(t, "rot_bare", OLD)
+    r = Rotation(t, [("v1", "AWSCURRENT", "rot_bare", OLD)])
+    wait_for("a first look", r.values, 20)
+    old = r.replaced_at()
+    with TimedLoad(r.member, threads=3, pause=0.1) as load:
+        wait_for("the load runs", lambda: load.good > 20, 20)
+        broken = time.time()
+        set_password(t.db, "rot_bare", NEW)
+        r.member.wait_log("E-DB-AUTH of role secrets", lambda o: o.get("src") == "secrets" and o.get("id") == "E-DB-AUTH", 30)
+        time.sleep(3)
+        asked = len(r.aws.ask("/-/log"))
+        r.label([("v0", "AWSPREVIOUS", "rot_bare", OLD), ("v2", "AWSCURRENT", "rot_bare", NEW)])
+        mended = r.wait_replaced(old)
+        good = load.good
+        wait_for("requests after the window", lambda: load.good > good + 50, 30)
+    report(f"database, no pending version, {t.kind}", load, mended - broken)
+    outside = [(began - broken, ended - broken) for began, ended in load.times if ended < broken or began > mended]
+    equal(outside, [], f"failed requests outside of the window of {mended - broken:.3f} s")
+    check(asked < 60, f"{asked} requests to AWS in 3 s, with {sum(load.failed.values())} failed requests")
+    equal(len(r.rotated()), 1, "rotations")
+
+
 @test(seconds=150)
 def database_password_of_alternating_users(t):
     """Both users log in until the next rotation: nothing may fail."""
