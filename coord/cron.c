@@ -30,6 +30,7 @@ typedef struct cron {
     target_t target;
     char holder[129];
     lease_t lease;
+    lease_busy_t busy;
     bool run_now, soon; /* soon: the row was released, somebody else just holds the lock for a moment */
     bool ended;         /* a run has, and that is not told yet */
     bool passed;        /* cron.php has said that it has done its work, and that is not noted yet */
@@ -334,7 +335,8 @@ static int contend_open(cron_t *c, err_t *err)
     if (why) return 0;
     if (c->runner && place_find(c, err) < 0) return -1;
     if (lease_row_read(l->db, l->times.statement, l->prefix, c->purpose, &row, err) < 0) return -1;
-    if (lease_evict_lead(l, &row, err) < 0 || lease_try(l, &got, err) < 0) return -1;
+    if (lease_is_stale(l, &c->busy, &row, clock_ms()) && lease_evict_lead(l, err) < 0) return -1;
+    if (lease_try(l, &got, err) < 0) return -1;
     if (!got) {
         c->soon = !row.exists || strcmp(row.phase, "released") == 0;
         return 0;

@@ -184,7 +184,8 @@ static replica_event_t step_waiting(lead_t *m)
     err_t err = {0};
     bool got = false;
     if (decide_needs_lock(m->out.verdict)) {
-        if (lease_evict_lead(&m->lease, &m->row, &err) < 0) lead_tell(m, "waiting", err.id, "%s", err.msg);
+        if (lease_is_stale(&m->lease, &m->busy, &m->row, clock_ms()) && lease_evict_lead(&m->lease, &err) < 0)
+            lead_tell(m, "waiting", err.id, "%s", err.msg);
         if (db_is_lost(m->lease.db) || lease_try(&m->lease, &got, &err) < 0) {
             connect_failed(m, &err);
             return REPLICA_EV_FAILED;

@@ -16,6 +16,7 @@ typedef struct lead {
     char holder[129], own[128];  /* our name in the row; our target */
     lease_t lease, cron, runner; /* runner: of ad-hoc tasks, only while it is being ended */
     lease_row_t row;
+    lease_busy_t busy;
     decide_in_t in;
     decide_out_t out;
     bool forced, served, redis_ok;

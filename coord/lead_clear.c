@@ -163,8 +163,7 @@ static int cron_ask_end(lead_t *m, err_t *err)
 static int tasks_evict(lease_t *c, bool *ret_got, err_t *err)
 {
     enum { TRIES = 50, PAUSE_MS = 10 };
-    lease_row_t row = {.exists = true, .phase = "running", .age_ms = (int64_t)c->times.evict};
-    if (lease_evict_lead(c, &row, err) < 0) return -1;
+    if (lease_evict_lead(c, err) < 0) return -1;
     for (int i = 0; i < TRIES && !*ret_got; i++) {
         if (lease_try(c, ret_got, err) < 0) return -1;
         if (!*ret_got) clock_sleep_ms(PAUSE_MS);

@@ -29,6 +29,12 @@ typedef struct lease_row { /* sup_coord, as anybody may read it */
     int64_t backoff_ms; /* until not_before */
 } lease_row_t;
 
+typedef struct lease_busy { /* what a rival has seen of a lock that it does not get; zero it once */
+    purpose_t purpose;
+    int64_t epoch;
+    uint64_t since_ms, seen_ms; /* CLOCK_BOOTTIME */
+} lease_busy_t;
+
 typedef struct lease {
     purpose_t purpose;
     lease_times_t times;
@@ -61,8 +67,11 @@ int lease_claim(lease_t *l, err_t *err); /* after a won try: tables, predecessor
 uint64_t lease_grace_left(const lease_t *l, uint64_t now_ms);
 /* Ends the session that owns the work lock. 1: nobody owns it; 0: not gone yet, call again; -1. */
 int lease_evict_work(lease_t *l, err_t *err);
-/* For a rival: ends the lead session when the row's heartbeat is older than times.evict. */
-int lease_evict_lead(lease_t *l, const lease_row_t *row, err_t *err);
+/* For a rival, at each look at a row whose lock it cannot get: is the leader certainly dead? Its epoch must have stood for
+ * times.evict by our own clock, so that nobody is ended between the lock and the claim, and so must its heartbeat by the
+ * database's, unless it is released: then somebody took the lock and never claimed. Pure. */
+bool lease_is_stale(const lease_t *l, lease_busy_t *busy, const lease_row_t *row, uint64_t now_ms);
+int lease_evict_lead(lease_t *l, err_t *err); /* ends the session that owns the lead lock, whosever it is */
 int lease_settle(lease_t *l, int64_t backoff_ms,
                  err_t *err); /* marks runs of earlier epochs as interrupted */
 

@@ -42,10 +42,18 @@ int lease_evict_work(lease_t *l, err_t *err)
     return owners == 0;
 }
 
-int lease_evict_lead(lease_t *l, const lease_row_t *row, err_t *err)
+bool lease_is_stale(const lease_t *l, lease_busy_t *busy, const lease_row_t *row, uint64_t now_ms)
 {
-    if (!row->exists || strcmp(row->phase, "released") == 0) return 0;
-    if (row->age_ms < (int64_t)l->times.evict) return 0;
+    uint64_t evict = l->times.evict;
+    if (busy->purpose != l->purpose || busy->epoch != row->epoch || now_ms - busy->seen_ms >= evict)
+        *busy = (lease_busy_t){.purpose = l->purpose, .epoch = row->epoch, .since_ms = now_ms};
+    busy->seen_ms = now_ms;
+    bool released = !row->exists || strcmp(row->phase, "released") == 0;
+    return now_ms - busy->since_ms >= evict && (released || row->age_ms >= (int64_t)evict);
+}
+
+int lease_evict_lead(lease_t *l, err_t *err)
+{
     cleanup_rows db_rows_t r = {0};
     if (lease_sql_run(l, l->db, l->times.statement, lease_sql_of(l)->lead_owner, NULL, &r, err) < 0)
         return err_wrap(err, "looking for the lead lock's owner");

@@ -84,11 +84,8 @@ const lease_sql_t LEASE_SQL[2] = {
             .not_before =
                 "UPDATE {coord} SET not_before = clock_timestamp() + ($B || ' milliseconds')::interval" MINE,
             .prune = PRUNE,
-            .evict_work =
-                "SELECT l.pid, pg_terminate_backend(l.pid) FROM pg_locks l WHERE " PG_LOCK("l.", "$5"),
             .work_owner = "SELECT l.pid FROM pg_locks l WHERE " PG_LOCK("l.", "$5"),
             .lead_owner = "SELECT l.pid FROM pg_locks l WHERE " PG_LOCK("l.", "$4"),
-            .evict_lead = "SELECT pg_terminate_backend($B)",
             .epoch = "SELECT epoch FROM {coord} WHERE site = $1 AND purpose = $2",
             HEALTH("clock_timestamp()", "clock_timestamp() - interval '55 seconds'"),
         },

@@ -58,7 +58,7 @@ static void no_grace_state(parts_t *p) { p->next[REPLICA_CLAIMED][REPLICA_EV_OK]
 
 static const variant_t VARIANTS[] = {
     {"implemented", "the protocol as implemented", 2, "hhhh", as_implemented},
-    {"postgresql13", "no idle timeout in the server: rivals end a stale lead session", 2, "hhhv", no_idle},
+    {"postgresql13", "no idle timeout in the server: rivals end a stale lead session", 2, "hhhh", no_idle},
     {"no-relock", "a leader that lost its session stops", 2, "hhhh", no_relock},
     {"naive", "lock = leader", 1, "vv--", naive},
     {"deadline-only", "and the leader stops at its deadline", 1, "vv--", deadline_only},

@@ -548,12 +548,12 @@ static void server(const gen_t *g, int i)
     }
 }
 
-/* lease_evict_lead, by a member that waits */
+/* lease_evict_lead when lease_is_stale, by a member that waits */
 static void evict_lead(const gen_t *g, int i)
 {
     EDIT(w, i);
-    if (!g->p->parts.evict_lead || !reaches(m) || !is_idle((replica_state_t)m->state) || w.db.clean ||
-        !held(&w) || w.db.age < (unsigned)g->p->parts.ticks.evict)
+    if (!g->p->parts.evict_lead || !reaches(m) || !is_idle((replica_state_t)m->state) || !held(&w) ||
+        (w.db.clean ? w.db.silent : w.db.age) < (unsigned)g->p->parts.ticks.evict)
         return;
     for (int k = 0; k < w.n; k++)
         if (w.m[k].hold) {
@@ -582,6 +582,7 @@ static void tick(const gen_t *g)
     world_t w = *g->w;
     if (urgent(g)) return;
     int oldest = g->p->parts.evict_lead && t->evict > t->grace ? t->evict : t->grace;
+    int quietest = g->p->parts.idle ? t->idle : t->evict;
     for (int i = 0; i < w.n; i++) {
         member_t *m = &w.m[i];
         if (m->halt == HALT_FROZEN) continue;
@@ -589,7 +590,7 @@ static void tick(const gen_t *g)
         if (m->beat) m->beat_age = up(m->beat_age, t->deadline + 1);
         if (m->grace) m->grace--;
     }
-    w.db.silent = held(&w) ? up(w.db.silent, t->idle) : 0;
+    w.db.silent = held(&w) ? up(w.db.silent, quietest) : 0;
     w.db.age = up(w.db.age, oldest);
     put(g, STEP_TICK, 0, &w);
 }

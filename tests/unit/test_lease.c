@@ -108,6 +108,45 @@ static void grace(void **state)
     assert_int_equal(lease_grace_left(&l, 50000), 8000);
 }
 
+/* evict is 15 s; the row never changes unless a line says so */
+static void a_leader_is_stale_by_two_clocks(void **state)
+{
+    (void)state;
+    lease_t l;
+    lease_busy_t busy = {0};
+    lease_row_t row = {.exists = true, .epoch = 7, .phase = "running", .age_ms = 3600000};
+    lease_init(&l, PURPOSE_CRON, "mdl_", "a#1", 100);
+    assert_false(lease_is_stale(&l, &busy, &row, 100000)); /* a first look: perhaps it is being claimed */
+    assert_false(lease_is_stale(&l, &busy, &row, 110000));
+    row.age_ms = 14999;
+    assert_false(lease_is_stale(&l, &busy, &row, 115000)); /* it lives */
+    row.age_ms = 15000;
+    assert_true(lease_is_stale(&l, &busy, &row, 115000));
+    row.epoch = 8;
+    assert_false(lease_is_stale(&l, &busy, &row, 116000)); /* another leader */
+    assert_false(lease_is_stale(&l, &busy, &row, 131000)); /* not looked for long: anything may have been */
+    assert_false(lease_is_stale(&l, &busy, &row, 145000));
+    assert_true(lease_is_stale(&l, &busy, &row, 146000));
+    l.purpose = PURPOSE_DEPLOY;
+    assert_false(lease_is_stale(&l, &busy, &row, 147000));
+}
+
+/* Found by tests/model: whoever freezes between the lock and the claim leaves a row that is released. */
+static void a_lock_without_a_claim_is_stale(void **state)
+{
+    (void)state;
+    lease_t l;
+    lease_busy_t busy = {0};
+    lease_row_t row = {.exists = true, .epoch = 7, .phase = "released"}, none = {0};
+    lease_init(&l, PURPOSE_DEPLOY, "mdl_", "a#1", 100);
+    assert_false(lease_is_stale(&l, &busy, &row, 100000));
+    assert_false(lease_is_stale(&l, &busy, &row, 114000));
+    assert_true(lease_is_stale(&l, &busy, &row, 115000));
+    assert_false(lease_is_stale(&l, &busy, &none, 115000)); /* not even the tables are there */
+    assert_false(lease_is_stale(&l, &busy, &none, 129000));
+    assert_true(lease_is_stale(&l, &busy, &none, 130000));
+}
+
 static void server_identity(void **state)
 {
     (void)state;
@@ -136,6 +175,8 @@ int main(void)
         cmocka_unit_test(tables_never_begin_with_the_prefix),
         cmocka_unit_test(times_keep_their_rules),
         cmocka_unit_test(grace),
+        cmocka_unit_test(a_leader_is_stale_by_two_clocks),
+        cmocka_unit_test(a_lock_without_a_claim_is_stale),
         cmocka_unit_test(server_identity),
         cmocka_unit_test(holder_is_random),
     };
