@@ -135,16 +135,6 @@ static const char *obstacle(cron_t *c, err_t *err)
 
 /* ---- how cron does ---- */
 
-static void health_report(const cron_health_t *h)
-{
-    role_metric("CronSuccessAge", (double)h->age_ms / 1000, "Seconds");
-    /* once when it becomes late, and once for each more of such times */
-    int64_t then = h->age_ms > h->said_ms ? h->age_ms - h->said_ms : 0;
-    if (h->age_ms / CRON_LATE_MS > then / CRON_LATE_MS)
-        log_write(LOG_WARN_, ERR_CRON_LATE, "cron last did its work %lld minutes ago, on %s",
-                  (long long)h->age_ms / 60000, *h->holder ? h->holder : "no member yet");
-}
-
 /* Whatever fails here is no reason to stop cron: the heartbeats will tell. */
 static void health_look(cron_t *c)
 {
@@ -159,7 +149,7 @@ static void health_look(cron_t *c)
     if (cron_health_look(&c->lease, &h, &report, NULL) < 0 || !h.known) return;
     role_emit(
         json_pack("{s:s,s:I,s:s}", "event", "cron-success", "age_ms", (json_int_t)h.age_ms, "by", h.holder));
-    if (report) health_report(&h);
+    if (report) cron_health_report(&h);
 }
 
 static void line(void *arg, const char *text)
@@ -266,9 +256,11 @@ static int run_once(cron_t *c, err_t *err)
     if (rc < 0) return -1;
     bool bad = r.end != JOB_EXITED || (r.code != 0 && !r.stopped) || r.stuck;
     if (bad && c->lease.db && obstacle(c, NULL)) return 0; /* it came up just after we looked */
-    if (bad)
+    if (bad) {
         log_write(LOG_WARN_, r.out_of_memory ? ERR_JOB_MEMORY : ERR_CRON_FAILED, "%s: %s", spec.args[0] + 10,
                   job_result_words(&r, words, sizeof words));
+        if (c->lease.db && !db_is_lost(c->lease.db)) cron_adhoc_crashed(&c->lease);
+    }
     if (!bad && !r.stopped) c->passed = true; /* a Moodle without keep-alive says so by its end only */
     health_look(c);
     c->failures = bad ? c->failures + 1 : 0;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* PHP's crc32(), which Moodle uses for the first key */
 static uint32_t crc32_of(const char *s)
@@ -55,7 +56,21 @@ static int lock_is_held(lease_t *l, const adhoc_lock_t *k, bool *ret, err_t *err
     return 0;
 }
 
-static int tasks_free(lease_t *l, const char *dbname, const char *host, err_t *err)
+static const char FREE[] = "UPDATE {mdl}task_adhoc SET timestarted = NULL, hostname = NULL, pid = NULL WHERE "
+                           "id = $1 AND hostname = $2";
+/* What Moodle itself does with a task that failed (lib/classes/task/manager.php, adhoc_task_failed). MySQL assigns from left to
+ * right: nextruntime must see the old delay. */
+#define DELAY                                                                                                \
+    "CASE WHEN COALESCE(faildelay, 0) = 0 THEN 60 WHEN faildelay < 43200 THEN faildelay * 2 ELSE 86400 END"
+#define FAIL(NOW)                                                                                            \
+    "UPDATE {mdl}task_adhoc SET timestarted = NULL, hostname = NULL, pid = NULL, nextruntime = " NOW         \
+    " + " DELAY ", faildelay = " DELAY " WHERE id = $1 AND hostname = $2"
+static const char *const FAILED[] = {
+    [DB_PGSQL] = FAIL("floor(extract(epoch FROM clock_timestamp()))::bigint"),
+    [DB_MYSQL] = FAIL("UNIX_TIMESTAMP()"),
+};
+
+static int tasks_free(lease_t *l, const char *dbname, const char *host, bool failed, err_t *err)
 {
     cleanup_rows db_rows_t r = {0};
     int freed = 0;
@@ -66,33 +81,46 @@ static int tasks_free(lease_t *l, const char *dbname, const char *host, err_t *e
     for (int i = 0; i < r.rows; i++) {
         adhoc_lock_t k;
         bool held = true;
-        cron_adhoc_lock(dbname, l->prefix, db_cell(&r, i, 0), &k);
+        const char *id = db_cell(&r, i, 0);
+        cron_adhoc_lock(dbname, l->prefix, id, &k);
         if (lock_is_held(l, &k, &held, err) < 0) return -1;
         if (held) continue;
-        if (db_query(l->db, l->times.statement,
-                     "UPDATE {mdl}task_adhoc SET timestarted = NULL, hostname = NULL, pid = NULL WHERE id = "
-                     "$1 AND hostname = $2",
-                     DB_PARAMS(db_cell(&r, i, 0), host), NULL, err) < 0)
-            return -1;
+        const char *sql = failed ? FAILED[db_family(l->db)] : FREE;
+        if (db_query(l->db, l->times.statement, sql, DB_PARAMS(id, host), NULL, err) < 0) return -1;
         freed++;
     }
     if (freed) log_notice("freed %d ad-hoc tasks that a killed cron on %s had begun", freed, host);
     return 0;
 }
 
+static int database_name(lease_t *l, db_rows_t *ret, err_t *err)
+{
+    const char *sql = db_family(l->db) == DB_PGSQL ? "SELECT current_database()" : "SELECT DATABASE()";
+    return db_query(l->db, l->times.statement, sql, DB_NONE, ret, err);
+}
+
+void cron_adhoc_crashed(lease_t *l)
+{
+    cleanup_rows db_rows_t name = {0};
+    char host[65] = "";
+    err_t err = {0};
+    gethostname(host, sizeof host - 1);
+    if (database_name(l, &name, &err) < 0 || tasks_free(l, db_cell(&name, 0, 0), host, true, &err) < 0)
+        log_err(LOG_WARN_, &err);
+}
+
 int cron_adhoc_free(lease_t *l, err_t *err)
 {
     cleanup_rows db_rows_t dead = {0}, name = {0};
-    const char *db_sql = db_family(l->db) == DB_PGSQL ? "SELECT current_database()" : "SELECT DATABASE()";
     err_t e = {0};
-    if (db_query(l->db, l->times.statement, db_sql, DB_NONE, &name, err) < 0) return -1;
+    if (database_name(l, &name, err) < 0) return -1;
     if (lease_sql_run(l, l->db, l->times.statement,
                       "SELECT DISTINCT detail FROM {run} WHERE site = $1 AND purpose = $2 AND epoch < $8"
                       " AND result = 'running' AND detail <> ''",
                       NULL, &dead, err) < 0)
         return -1;
     for (int i = 0; i < dead.rows; i++)
-        if (tasks_free(l, db_cell(&name, 0, 0), db_cell(&dead, i, 0), &e) < 0) {
+        if (tasks_free(l, db_cell(&name, 0, 0), db_cell(&dead, i, 0), false, &e) < 0) {
             if (db_is_lost(l->db)) {
                 if (err) *err = e;
                 return -1;

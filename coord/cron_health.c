@@ -1,4 +1,6 @@
 #include "coord/cron_health.h"
+#include "base/log.h"
+#include "base/role.h"
 #include "coord/lease_internal.h"
 #include <stdio.h>
 #include <string.h>
@@ -75,4 +77,14 @@ void cron_health_tasks(const lease_t *l, const char *host, char *buf, size_t siz
     for (int i = 0; i < r.rows && n < size; i++)
         n += (size_t)snprintf(buf + n, size - n, "%s%.120s (pid %s)", i ? ", " : "", db_cell(&r, i, 0),
                               db_cell(&r, i, 1));
+}
+
+void cron_health_report(const cron_health_t *h)
+{
+    role_metric("CronSuccessAge", (double)h->age_ms / 1000, "Seconds");
+    /* once when it becomes late, and once for each more of such times */
+    int64_t then = h->age_ms > h->said_ms ? h->age_ms - h->said_ms : 0;
+    if (h->age_ms / CRON_LATE_MS > then / CRON_LATE_MS)
+        log_write(LOG_WARN_, ERR_CRON_LATE, "cron last did its work %lld minutes ago, on %s",
+                  (long long)h->age_ms / 60000, *h->holder ? h->holder : "no member yet");
 }

@@ -22,6 +22,8 @@ int cron_health_mark(const lease_t *l, err_t *err); /* cron has done its work ju
 /* Reads it (makes the row when there is none); *ret_report: it is this member's turn to report. */
 int cron_health_look(const lease_t *l, cron_health_t *ret, bool *ret_report, err_t *err);
 
+void cron_health_report(const cron_health_t *h); /* the metric, and a warning when cron has become late */
+
 /* "core\task\x (pid 7), ..." of tasks that this host has begun and not ended; "" when there are none or they cannot be read. */
 void cron_health_tasks(const lease_t *l, const char *host, char *buf, size_t size);
 

@@ -38,6 +38,7 @@ $CFG = new stdClass();
         'dbcollation' => 'utf8mb4_unicode_ci'];
     $CFG->wwwroot = $m['wwwroot'];
     $CFG->localcachedir = $m['localcachedir'];
+    $CFG->localrequestdir = $m['localcachedir'] . '/request';
 })();
 $CFG->dataroot = '%s';
 $CFG->admin = 'admin';

@@ -111,13 +111,18 @@ def cron_stuck(site, env):
 
 @test
 def cron_killed(site, env):
-    """A run that is killed, or has no memory left, is named; another follows."""
+    """A run that is killed, or has no memory left, is named; its task is given back with a delay; another run follows."""
     lead = installed(site, 1)[0]
     cron = lead.member.start("cron")
-    first = wait_for("a run", lambda: cron.php(), 20)[0]
+    queue(site, ms=600000)
+    wait_for("a task began", lambda: begun(site) == 1, 20)
+    first = cron.php()[0]
     os.kill(first, signal.SIGKILL)
     wait_for("it is named", lambda: any("signal 9" in t for t in logged(cron, "E-CRON-FAILED")), 10)
     wait_for("another follows", lambda: [p for p in cron.php() if p != first], 20)
+    wait_for("its task is given back", lambda: begun(site) == 0, 10)
+    delay = site.sql("SELECT faildelay FROM mdl_task_adhoc WHERE customdata LIKE '%600000%'")
+    check(delay == "60", f"delay {delay}: it would be killed again at once")
     queue(site, mb=600)  # php.ini allows 512
     wait_for("memory is named", lambda: any("out of memory" in t for t in logged(cron, "E-JOB-MEMORY")), 30)
 
