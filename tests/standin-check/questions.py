@@ -7,6 +7,7 @@ an installed site, last with other code.
 import json
 import re
 import signal
+import threading
 import time
 
 INSTALL = ("admin/cli/install_database.php", "--agree-license", "--adminpass=Secret1!", "--fullname=Full", "--shortname=Short",
@@ -591,6 +592,20 @@ def adhoc_script(site):
     answers.append(cron_words(site.php("admin/cli/adhoc_task.php", "--execute")))
     answers.append(adhoc_rows(site))
     return answers
+
+
+@question
+def adhoc_runner(site):
+    """What a runner that has nothing to do says, and that a task queued meanwhile is run."""
+    quiet_tasks(site)
+    idle = site.php("admin/cli/adhoc_task.php", "--execute", "--keep-alive=3")
+    lines = [re.sub(r"\.+$", "...", re.sub(r"found at .*", "found at TIME", line)) for line in idle["out"] if "adhoc tasks" in line]
+    begin = time.monotonic()
+    asking = threading.Timer(1, queue, (site, 0))
+    asking.start()
+    busy = cron_words(site.php("admin/cli/adhoc_task.php", "--execute", "--keep-alive=5"))
+    asking.join()
+    return [idle["exit"], lines, busy, time.monotonic() - begin > 4, adhoc_rows(site)]
 
 
 @question
