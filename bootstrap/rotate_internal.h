@@ -21,10 +21,10 @@ typedef struct rotate_turn { /* one group in one round */
 
 typedef struct rotate_value { /* one followed setting */
     bool is_followed;
-    char source[800];                 /* ARN or path */
-    char version[ROTATE_VERSION_MAX]; /* in use; "": not known */
-    uint64_t good_ms;                 /* clock_ms when its source last answered */
-    err_t err;                        /* why it does not answer; id 0: it does */
+    char source[800];               /* ARN or path */
+    char version[AWS_VERSION_SIZE]; /* in use; "": not known */
+    uint64_t good_ms;               /* clock_ms when its source last answered */
+    err_t err;                      /* why it does not answer; id 0: it does */
 } rotate_value_t;
 
 typedef struct rotate_trouble { /* of one group; told when it changes, and again when it has grown old */

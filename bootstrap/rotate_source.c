@@ -1,6 +1,5 @@
 #include "bootstrap/rotate_source.h"
 #include "base/clock.h"
-#include "bootstrap/aws_secrets.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,27 +27,13 @@ static void take_file(rotate_source_t *s, set_id_t id)
                       s->of[id].version);
 }
 
-static int fetch(rotate_source_t *s, set_id_t id, const char *stage, uint64_t deadline_ms, err_t *err)
-{
-    secret_t *value = NULL;
-    int rc = aws_secret_fetch_version(s->set, settings_arn(s->set, id), stage, deadline_ms, &value,
-                                      s->of[id].version, err);
-    if (rc == 0) rc = settings_resolve(s->set, id, secret_bytes(value), err);
-    secret_free(&value);
-    return rc;
-}
-
 void rotate_source_load(char *const *envp, const char *stage, uint64_t deadline_ms, rotate_source_t *ret)
 {
-    memset(ret, 0, sizeof *ret);
     ret->set = settings_load(envp);
-    for (int i = 0; i < SET_COUNT_; i++) {
-        set_id_t id = (set_id_t)i;
-        if (settings_arn(ret->set, id))
-            fetch(ret, id, stage, deadline_ms, &ret->of[id].err);
-        else if (*settings_source(ret->set, id))
-            take_file(ret, id);
-    }
+    secrets_fetch(ret->set, stage, deadline_ms, ret->of);
+    for (int i = 0; i < SET_COUNT_; i++)
+        if (settings_origin(ret->set, (set_id_t)i) != SO_ARN && *settings_source(ret->set, (set_id_t)i))
+            take_file(ret, (set_id_t)i);
 }
 
 void rotate_source_free(rotate_source_t *s) { settings_free(&s->set); }

@@ -1,24 +1,30 @@
 #include "bootstrap/secrets.h"
 #include "base/clock.h"
 #include "bootstrap/aws_secrets.h"
+#include <string.h>
 
-static int resolve_one(settings_t *set, set_id_t id, uint64_t deadline_ms, err_t *err)
+static int fetch_one(settings_t *set, set_id_t id, const char *stage, uint64_t deadline_ms,
+                     secrets_found_t *ret)
 {
     secret_t *value = NULL;
-    int rc = aws_secret_fetch(set, settings_arn(set, id), deadline_ms, &value, err);
-    if (rc == 0) rc = settings_resolve(set, id, secret_bytes(value), err);
+    int rc = aws_secret_fetch_version(set, settings_arn(set, id), stage, deadline_ms, &value, ret->version,
+                                      &ret->err);
+    if (rc == 0) rc = settings_resolve(set, id, secret_bytes(value), &ret->err);
     secret_free(&value);
     return rc;
 }
 
+void secrets_fetch(settings_t *set, const char *stage, uint64_t deadline_ms, secrets_found_t ret[SET_COUNT_])
+{
+    memset(ret, 0, SET_COUNT_ * sizeof *ret);
+    for (int i = 0; i < SET_COUNT_; i++)
+        if (settings_arn(set, (set_id_t)i) && fetch_one(set, (set_id_t)i, stage, deadline_ms, &ret[i]) < 0)
+            err_wrap(&ret[i].err, "%s_ARN", SETTINGS[i].name);
+}
+
 void secrets_resolve(settings_t *set, problems_t *problems)
 {
-    uint64_t deadline_ms = clock_ms() + SECRETS_DEADLINE_MS;
-    for (int i = 0; i < SET_COUNT_; i++) {
-        err_t err = {0};
-        if (!settings_arn(set, (set_id_t)i) || resolve_one(set, (set_id_t)i, deadline_ms, &err) == 0)
-            continue;
-        err_wrap(&err, "%s_ARN", SETTINGS[i].name);
-        problems_take(problems, &err);
-    }
+    static secrets_found_t found[SET_COUNT_];
+    secrets_fetch(set, "", clock_ms() + SECRETS_DEADLINE_MS, found);
+    for (int i = 0; i < SET_COUNT_; i++) problems_take(problems, &found[i].err);
 }

@@ -254,7 +254,7 @@ def rotated_while_a_member_upgrades(t):
     r.site.standin(slow_ms=700)
     m, = r.site.start((1,))
     r.member = m
-    m.wait_log("it leads", lambda o: o.get("event") == "state" and o["msg"].startswith("leading"), 60)
+    m.wait_log("a line of the upgrade", lambda o: o.get("src") == "upgrade", 60)
     set_password(t.db, "rot_upgrade", NEW)
     r.label([("v0", "AWSPREVIOUS", "rot_upgrade", OLD), ("v2", "AWSCURRENT", "rot_upgrade", NEW)])
     m.exec(["moodlectl", "secrets", "refresh"])
