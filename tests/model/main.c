@@ -36,6 +36,7 @@ static void fence_first(parts_t *p) { p->fence_first = true; }
 static void no_eviction(parts_t *p) { p->evict_work = false; }
 static void no_grace(parts_t *p) { p->grace = false; }
 static void grace_is_deadline(parts_t *p) { p->ticks.grace = p->ticks.deadline; }
+static void foreign_age(parts_t *p) { p->foreign_age = true; }
 static void from_reply(parts_t *p) { p->from_reply = true; }
 static void late_deadline(parts_t *p)
 {
@@ -70,6 +71,7 @@ static const variant_t VARIANTS[] = {
     {"no-eviction", "the work lock's owner is not ended", 1, "hh-v", no_eviction},
     {"no-grace", "nobody waits for an unclean predecessor", 1, "hv--", no_grace},
     {"grace-is-deadline", "no time for the kill itself", 1, "hv--", grace_is_deadline},
+    {"foreign-age", "ages by the clock of another server count", 1, "hv--", foreign_age},
     {"from-reply", "the deadline counts from the answer", 1, "hv--", from_reply},
     {"late-deadline", "the server frees the lock before the deadline", 1, "hv--", late_deadline},
     {"no-deadline", "a leader stops only when it is told", 1, "hv--", no_deadline},
@@ -168,6 +170,76 @@ static int variants_run(const opts_t *o)
     return wrong || ran == 0;
 }
 
+/* What a table is found to violate first: "S", "X", "O", "L", or "" when all hold. */
+static const char *violated(const parts_t *parts, int members, int faults)
+{
+    static const struct {
+        check_t check;
+        int kinds;
+        const char *name;
+    } checks[] = {{CHECK_O, ALL, "O"}, {CHECK_X, NO_FREEZE, "X"}, {CHECK_S, ALL, "S"}};
+    for (size_t i = 0; i < sizeof checks / sizeof *checks; i++) {
+        protocol_t p;
+        space_result_t r;
+        protocol_init(&p, parts, members, faults, checks[i].kinds, checks[i].check);
+        space_model_t m = protocol_model(&p, checks[i].check == CHECK_S);
+        space_free(space_explore(&m, 100000000, &r));
+        if (r.verdict != SPACE_HOLDS) return checks[i].name;
+        if (checks[i].check == CHECK_S && r.live != SPACE_HOLDS) return "L";
+    }
+    return "";
+}
+
+/* The cells on the way to work. All others lead away from it, when the session is closed and the epoch forgotten: whatever stands
+ * there, nobody works beside another one. */
+static bool to_work(replica_state_t s, replica_event_t e)
+{
+    return (e == REPLICA_EV_OK &&
+            (s == REPLICA_CONNECT || s == REPLICA_WAITING || s == REPLICA_CLAIMED || s == REPLICA_GRACE)) ||
+           (e == REPLICA_EV_NEEDED && (s == REPLICA_WATCH || s == REPLICA_RECHECK));
+}
+
+/* Work is asked for without a decision, or the epoch is raised without the lock: the recheck, and the heartbeats, see to that. */
+static bool harmless(replica_state_t s, int to)
+{
+    return (s == REPLICA_CONNECT && to == REPLICA_WAITING) || (s <= REPLICA_WATCH && to == REPLICA_CLAIMED);
+}
+
+static int cell_mutate(const opts_t *o, parts_t *parts, replica_state_t s, replica_event_t e, int count[2])
+{
+    unsigned char is = parts->next[s][e];
+    int wrong = 0;
+    for (int to = 0; to <= REPLICA_COUNT_; to++) {
+        if (to == is) continue;
+        parts->next[s][e] = (unsigned char)to;
+        const char *what = violated(parts, o->members, o->faults < 0 ? 0 : o->faults);
+        count[*what == 0]++;
+        bool bad = to_work(s, e) && (*what == 0) != harmless(s, to);
+        wrong += bad;
+        if (!bad && !o->traces) continue;
+        printf("%s%s by %s to %s, not %s: %s\n", bad ? "WRONG: " : "", replica_name(s), replica_event_name(e),
+               to == REPLICA_COUNT_ ? "nowhere" : replica_name((replica_state_t)to),
+               replica_name((replica_state_t)is), *what ? what : "holds");
+    }
+    parts->next[s][e] = is;
+    return wrong;
+}
+
+/* Every cell of coord/replica.c with every other state in it. */
+static int mutants_run(const opts_t *o)
+{
+    parts_t parts;
+    int count[2] = {0, 0}, wrong = 0;
+    protocol_parts(&parts);
+    for (int s = 0; s < REPLICA_COUNT_; s++)
+        for (int e = 0; e < REPLICA_EV_COUNT_; e++)
+            if (parts.next[s][e] != REPLICA_COUNT_)
+                wrong += cell_mutate(o, &parts, (replica_state_t)s, (replica_event_t)e, count);
+    printf("Of %d tables with one cell changed, %d are found bad; the others are harmless.\n",
+           count[0] + count[1], count[0]);
+    return wrong != 0;
+}
+
 static int number(const char *s, int most)
 {
     char *end;
@@ -190,6 +262,9 @@ static void usage(FILE *to)
           "                   checks the coordination protocol and its known-bad variants: the table of "
           "verdicts,\n"
           "                   and with --traces the shortest way to each violation\n"
+          "model --mutants [--traces]\n"
+          "                   the table of coord/replica.c with one cell changed: each on the way to work "
+          "must be found bad\n"
           "model --diagram    the states of one member, from coord/replica.c\n",
           to);
 }
@@ -197,14 +272,16 @@ static void usage(FILE *to)
 int main(int argc, char **argv)
 {
     opts_t o = {.members = 2, .faults = -1, .limit = 50000000};
+    bool mutants = false;
     for (int i = 1; i < argc; i++) {
         const char *a = argv[i], *value = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(a, "--diagram") == 0) {
             diagram();
             return 0;
         }
-        if (strcmp(a, "--traces") == 0) {
-            o.traces = true;
+        if (strcmp(a, "--traces") == 0 || strcmp(a, "--mutants") == 0) {
+            o.traces = o.traces || a[2] == 't';
+            mutants = mutants || a[2] == 'm';
             continue;
         }
         if (strcmp(a, "--members") == 0 || strcmp(a, "--replicas") == 0)
@@ -222,5 +299,5 @@ int main(int argc, char **argv)
         }
         i++;
     }
-    return variants_run(&o);
+    return mutants ? mutants_run(&o) : variants_run(&o);
 }

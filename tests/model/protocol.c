@@ -291,7 +291,8 @@ static void claim(const gen_t *g, int i)
 {
     EDIT(w, i);
     if (!reaches(m) || m->state != REPLICA_CLAIMED || !m->sess) return;
-    m->grace = g->p->parts.grace ? g->p->grace_left[w.db.clean][w.db.same][w.db.age] : 0;
+    m->grace =
+        g->p->parts.grace ? g->p->grace_left[w.db.clean][w.db.same || g->p->parts.foreign_age][w.db.age] : 0;
     m->epoch = w.db.epoch + 1;
     m->age = m->beat = m->beat_age = 0;
     w.db.epoch = m->epoch;
@@ -666,6 +667,7 @@ static void restart(const gen_t *g)
     if (!(g->p->kinds & FAULT_RESTART)) return;
     w.db.faults--;
     w.db.same = w.db.silent = 0;
+    w.db.age = (unsigned)g->p->parts.ticks.grace; /* the new clock may say anything: this is the worst */
     for (int i = 0; i < w.n; i++) {
         session_end(&w.m[i]);
         w.m[i].conn = w.m[i].stmt = 0;

@@ -23,7 +23,7 @@ typedef enum {
     FAULT_CUT = 8,      /* nothing passes between a member and the database */
     FAULT_SESSION = 16, /* the database ends a lead session */
     FAULT_LOCK = 32,    /* the lead lock is gone though its session lives (a proxy over a failover) */
-    FAULT_RESTART = 64, /* the database restarts */
+    FAULT_RESTART = 64, /* the database restarts, or another server with another clock takes over */
     FAULT_SCRIPT = 128, /* a script is killed alone */
     FAULT_ALL = 255,
 } fault_t;
@@ -45,6 +45,7 @@ typedef struct {
     bool relock;        /* a lost session may be taken up again */
     bool relock_row;    /* ... if the row is still ours */
     bool relock_late;   /* bug: ... even after the deadline */
+    bool foreign_age;   /* bug: ages by the clock of another server count */
     bool early_release; /* bug: the row says "released" while the script still runs */
     ticks_t ticks;
     unsigned char next[REPLICA_COUNT_][REPLICA_EV_COUNT_]; /* coord/replica.c, or a mutant of it */

@@ -97,7 +97,7 @@ typedef struct {
     X(SESSION_END, ": THE DATABASE ENDS THE LEAD SESSION")                                                   \
     X(LOCK_GONE, ": THE LOCK IS GONE, the session lives")                                                    \
     X(SCRIPT_KILLED, ": THE SCRIPT IS KILLED")                                                               \
-    X(RESTART, "THE DATABASE RESTARTS")
+    X(RESTART, "THE DATABASE RESTARTS, or another server takes over")
 
 typedef enum {
 #define X(name, words) STEP_##name,
