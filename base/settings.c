@@ -219,6 +219,8 @@ static void aliases_find(settings_t *s, set_id_t id, bool own_given, const char 
     if (first.text) found_take(s, id, &first);
 }
 
+bool settings_uses_iam(const settings_t *s) { return strcmp(settings_str(s, SET_db_auth), "iam") == 0; }
+
 static void setting_load(settings_t *s, set_id_t id)
 {
     const set_row_t *row = &SETTINGS[id];
@@ -228,6 +230,7 @@ static void setting_load(settings_t *s, set_id_t id)
     if (count == 1) found_take(s, id, &own);
     if (count > 1) s->entry[id].is_given = true; /* wrong, but not missing */
     aliases_find(s, id, count > 0, own.name);
+    if (id == SET_db_password && settings_uses_iam(s)) return;
     if (row->flags & SF_REQUIRED && !s->entry[id].is_given)
         issue_add(s, SI_ERROR, ERR_SET_MISSING, "%s is not set (nor %s_FILE nor %s_ARN)", row->name,
                   row->name, row->name);
@@ -376,6 +379,7 @@ const char *settings_source(const settings_t *s, set_id_t id)
 
 bool settings_has_sources(const settings_t *s)
 {
+    if (settings_uses_iam(s)) return true;
     for (int i = 0; i < SET_COUNT_; i++)
         if (*settings_source(s, (set_id_t)i)) return true;
     return false;
@@ -389,6 +393,11 @@ int settings_resolve(settings_t *s, set_id_t id, const char *value, err_t *err)
     if (value_take(s, id, value, true, err) < 0) return -1;
     e->is_resolved = true;
     return 0;
+}
+
+int settings_supply_token(settings_t *s, const char *token, err_t *err)
+{
+    return value_take(s, SET_db_password, token, true, err);
 }
 
 /* ---- rules over several settings ---- */
@@ -430,8 +439,23 @@ static void check_needs(settings_t *s, set_id_t what, set_id_t needed)
         issue_add(s, SI_ERROR, ERR_SET_MISSING, "%s needs %s", SETTINGS[what].name, SETTINGS[needed].name);
 }
 
+/* The token is a password in clear text to a MySQL server. */
+static void check_iam(settings_t *s)
+{
+    const char *tls = settings_str(s, SET_db_tls);
+    if (!settings_uses_iam(s)) return;
+    if (s->entry[SET_db_password].is_given)
+        issue_add(s, SI_ERROR, ERR_SET_CONFLICT, "MOODLE_DATABASE_AUTH is iam, but %s is given: keep one",
+                  s->entry[SET_db_password].origin_name);
+    if (strcmp(tls, "require") != 0 && strcmp(tls, "verify-full") != 0)
+        issue_add(
+            s, SI_ERROR, ERR_SET_CONFLICT,
+            "MOODLE_DATABASE_AUTH is iam, which needs MOODLE_DATABASE_TLS to be verify-full or require");
+}
+
 void settings_check(settings_t *s)
 {
+    check_iam(s);
     check_conninfo(s);
     check_short_secrets(s);
     check_needs(s, SET_redis_user, SET_redis_password);

@@ -73,10 +73,14 @@ const char *settings_arn(const settings_t *s,
                          set_id_t id); /* the ARN of a NAME_ARN setting until resolved, else NULL */
 const char *settings_source(const settings_t *s,
                             set_id_t id);       /* its file or ARN, also when resolved; "" else */
+bool settings_uses_iam(const settings_t *s);    /* the database takes tokens; there is no password */
 bool settings_has_sources(const settings_t *s); /* does any value come from a file or an ARN? */
 
 /* Gives the value that an ARN stood for; checked like any other value. */
 int settings_resolve(settings_t *s, set_id_t id, const char *value, err_t *err);
+
+/* The token in place of the database's password. */
+int settings_supply_token(settings_t *s, const char *token, err_t *err);
 
 /* After all ARNs are resolved: rules over several settings (Redis user needs a password, ...). Adds issues. */
 void settings_check(settings_t *s);

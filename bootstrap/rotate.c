@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/role.h"
+#include "bootstrap/aws_rds.h"
 #include "bootstrap/rotate_internal.h"
 #include <signal.h>
 #include <stdlib.h>
@@ -216,7 +217,9 @@ int rotate_main(int argc, char **argv, const rotate_login_t *login)
     r.login = login;
     r.run_dir = settings_str(set, SET_run_dir);
     r.pace.interval_ms = (uint64_t)settings_int(set, SET_secrets_refresh);
-    r.alarm_ms = ALARM_ROUNDS * r.pace.interval_ms;
+    r.uses_iam = settings_uses_iam(set);
+    if (r.uses_iam && r.pace.interval_ms > AWS_RDS_RENEW_MS) r.pace.interval_ms = AWS_RDS_RENEW_MS;
+    r.alarm_ms = r.uses_iam ? AWS_RDS_RENEW_MS / 2 : ALARM_ROUNDS * r.pace.interval_ms;
     rotate_report_begin(&r, set);
     why = ROTATE_POLL;
     do round_run(&r, why);

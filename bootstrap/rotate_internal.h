@@ -40,7 +40,7 @@ typedef struct rotate {
     uint64_t alarm_ms; /* an older trouble is an error, a younger one a warning */
     rotate_value_t value[SET_COUNT_];
     rotate_trouble_t trouble[RG_COUNT_];
-    bool refresh, check;
+    bool refresh, check, uses_iam; /* with tokens a new value is no rotation */
     unsigned long asked, answered; /* refresh and check commands */
 } rotate_t;
 

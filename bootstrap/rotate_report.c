@@ -18,6 +18,8 @@ void rotate_report_begin(rotate_t *r, const settings_t *set)
             set_id_t id = ROTATE_GROUPS[g].value[i].id;
             rotate_value_t *v = &r->value[id];
             snprintf(v->source, sizeof v->source, "%s", settings_source(set, id));
+            if (id == SET_db_password && settings_uses_iam(set))
+                snprintf(v->source, sizeof v->source, "RDS IAM token");
             v->is_followed = *v->source != '\0';
             v->good_ms = clock_ms(); /* prepare has just read it */
         }
@@ -117,6 +119,11 @@ void rotate_report_rotated(rotate_t *r, rotate_group_t group, const rotate_sourc
                            const rotate_turn_t *turn)
 {
     set_id_t id = speaker(r, group);
+    if (r->uses_iam && group == RG_DATABASE) {
+        log_debug("database: a fresh token is in use");
+        rotate_report_versions(r, group, from);
+        return;
+    }
     role_emit(json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:I}", "event", "rotated", "name",
                         ROTATE_GROUPS[group].name, "setting", SETTINGS[id].name, "from", r->value[id].version,
                         "to", from->of[id].version, "stage", turn->stage ? turn->stage : "", "why",

@@ -1,5 +1,6 @@
 #include "bootstrap/secrets.h"
 #include "base/clock.h"
+#include "bootstrap/aws_rds.h"
 #include "bootstrap/aws_secrets.h"
 #include <string.h>
 
@@ -20,6 +21,10 @@ void secrets_fetch(settings_t *set, const char *stage, uint64_t deadline_ms, sec
     for (int i = 0; i < SET_COUNT_; i++)
         if (settings_arn(set, (set_id_t)i) && fetch_one(set, (set_id_t)i, stage, deadline_ms, &ret[i]) < 0)
             err_wrap(&ret[i].err, "%s_ARN", SETTINGS[i].name);
+    if (!settings_uses_iam(set)) return;
+    clock_rfc3339(clock_wall_ms(), ret[SET_db_password].version);
+    if (aws_rds_supply(set, deadline_ms, &ret[SET_db_password].err) < 0)
+        err_wrap(&ret[SET_db_password].err, "the database's token");
 }
 
 void secrets_resolve(settings_t *set, problems_t *problems)

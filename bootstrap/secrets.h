@@ -1,4 +1,4 @@
-/* secrets.h - gives every NAME_ARN setting its value. Blocks on the network, at most until the deadline. */
+/* secrets.h - gives every NAME_ARN setting its value, and the database its token with MOODLE_DATABASE_AUTH=iam. Blocks on the network, at most until the deadline. */
 #ifndef MOODLECTL_BOOTSTRAP_SECRETS_H
 #define MOODLECTL_BOOTSTRAP_SECRETS_H
 

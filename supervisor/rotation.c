@@ -34,6 +34,7 @@ void rotation_on_secrets(member_t *m, const json_t *event)
 {
     json_t *values = json_object_get(event, "values");
     if (!json_is_array(values)) return;
+    redaction_learn(m->set, clock_ms()); /* a fresh token is no rotation, but a secret */
     json_decref(m->rotation.values);
     m->rotation.values = json_incref(values);
     m->rotation.values_ms = clock_ms();

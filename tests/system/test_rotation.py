@@ -1,12 +1,17 @@
 """Secrets that change while the site serves, under a bounded load through nginx and PHP-FPM. Counts are printed in the result."""
 import json
 import os
+import sys
 import time
 
 from lib.case import check, equal, test
-from lib.proc import wait_for
-from lib.site import Load
+from lib.proc import run, wait_for
+from lib.servers import throw_away_ca
+from lib.site import TOP, Load
 from test_aws import FakeAws
+
+sys.path.append(os.path.join(TOP, "tests", "aws"))
+from fake_rds_iam import Verifier, judge  # noqa: E402
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:moodle/rotated-AbCdEf"
 OLD, NEW = "old 'pass' \"w\\ord\" ö%", "new 'pass' \"w\\ord\" ä$1"
@@ -345,3 +350,39 @@ def nothing_to_follow(t):
     equal((p.returncode, "nothing to follow" in p.stderr), (69, True), f"refresh: {p.stderr}")
     check("No setting" in m.exec(["moodlectl", "secrets", "list"]).stdout, "secrets list")
     equal([c["state"] for c in m.status()["children"] if c["name"] == "secrets"], ["down"], "role secrets")
+
+
+@test(dbs=("pgsql",), seconds=150)
+def database_tokens(t):
+    """MOODLE_DATABASE_AUTH=iam: a server that checks every token, and takes it for four seconds only, never refuses a request."""
+    aws = FakeAws(t)
+    tls = t.folder.make(f"{t.name}-tls", t.db.user, 0o711)
+    ca, cert, key = throw_away_ca(tls)
+    run(["chown", t.db.user, key])
+    os.chmod(key, 0o600)
+    with Verifier({"id": "ASIATEMPORARY1", "key": "temporary/key+1=", "token": "session//token+1=="}, lifetime_s=4) as rds:
+        db = t.server(options=["ssl=on", f"ssl_cert_file={cert}", f"ssl_key_file={key}"])
+        hba = os.path.join(db.data, "pg_hba.conf")
+        with open(hba) as f:
+            rest = f.read()
+        with open(hba, "w") as f:
+            f.write(f'hostssl all iam_user all ldap ldapserver=127.0.0.1 ldapport={rds.port} ldapprefix="" ldapsuffix=""\n' + rest)
+        site = t.site(db=db, MOODLE_DATABASE_AUTH="iam", MOODLE_DATABASE_PASSWORD=None, MOODLE_DATABASE_USER="iam_user", MOODLE_DATABASE_TLS="verify-full",
+                      MOODLE_DATABASE_CA_FILE=ca, MOODLECTL_SECRETS_REFRESH="1s", AWS_REGION="eu-central-1", **aws.env())
+        db.sql("CREATE ROLE iam_user LOGIN IN ROLE moodle; SELECT pg_reload_conf()", db="postgres")
+        db.sql("GRANT ALL ON SCHEMA public TO iam_user", db=site.db_name)
+        m, = site.serve((1,), seconds=600 if t.real else 100)
+        with TimedLoad(m, threads=2, pause=0.1) as load:
+            end = time.time() + 8
+            wait_for("tokens have come and gone", lambda: time.time() > end and load.good > 50, 60)
+        report("database, IAM tokens", load)
+        equal(load.failed, {}, "failed requests")
+        with open(m.inside("/run/moodlectl/moodle.json")) as f:
+            token = json.load(f)["db"]["password"]
+    equal(judge(token, "iam_user", rds.keys), "", "the token in moodle.json")
+    equal({v for v in rds.verdicts if v}, set(), "tokens that were refused")
+    check(len(rds.verdicts) > 50, f"the server looked at {len(rds.verdicts)} tokens only")
+    value = next(v for v in json.loads(m.exec(["moodlectl", "secrets", "list", "--json"]).stdout)["values"])
+    equal(value["source"], "RDS IAM token", "source")
+    equal(m.log(event="rotated"), [], "a fresh token is no rotation")
+    check("X-Amz-Signature" not in m.raw_log() + m.errors() and token not in m.raw_log(), "a token is in the log")
