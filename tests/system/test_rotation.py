@@ -1,12 +1,13 @@
 """Secrets that change while the site serves, under a bounded load through nginx and PHP-FPM. Counts are printed in the result."""
 import json
 import os
+import subprocess
 import sys
 import time
 
 from lib.case import check, equal, test
-from lib.proc import run, wait_for
-from lib.servers import throw_away_ca
+from lib.proc import CLEAN_ENV, as_user, run, wait_for
+from lib.servers import MariaDB, Postgres, throw_away_ca
 from lib.site import TOP, Load
 from test_aws import FakeAws
 
@@ -352,37 +353,92 @@ def nothing_to_follow(t):
     equal([c["state"] for c in m.status()["children"] if c["name"] == "secrets"], ["down"], "role secrets")
 
 
-@test(dbs=("pgsql",), seconds=150)
-def database_tokens(t):
-    """MOODLE_DATABASE_AUTH=iam: a server that checks every token, and takes it for four seconds only, never refuses a request."""
-    aws = FakeAws(t)
-    tls = t.folder.make(f"{t.name}-tls", t.db.user, 0o711)
-    ca, cert, key = throw_away_ca(tls)
-    run(["chown", t.db.user, key])
-    os.chmod(key, 0o600)
-    with Verifier({"id": "ASIATEMPORARY1", "key": "temporary/key+1=", "token": "session//token+1=="}, lifetime_s=4) as rds:
-        db = t.server(options=["ssl=on", f"ssl_cert_file={cert}", f"ssl_key_file={key}"])
-        hba = os.path.join(db.data, "pg_hba.conf")
+KEYS = {"id": "ASIATEMPORARY1", "key": "temporary/key+1=", "token": "session//token+1=="}
+LIFETIME_S = 4
+
+
+class TokenPostgres(Postgres):
+    """Asks an LDAP server of ours what a password is worth."""
+
+    def __init__(self, folder, name):
+        super().__init__(folder, name, options=tls_options(folder, name, self.user, "ssl=on", "ssl_cert_file", "ssl_key_file"))
+        self.verifier = Verifier(KEYS, LIFETIME_S)
+        hba = os.path.join(self.data, "pg_hba.conf")
         with open(hba) as f:
             rest = f.read()
         with open(hba, "w") as f:
-            f.write(f'hostssl all iam_user all ldap ldapserver=127.0.0.1 ldapport={rds.port} ldapprefix="" ldapsuffix=""\n' + rest)
-        site = t.site(db=db, MOODLE_DATABASE_AUTH="iam", MOODLE_DATABASE_PASSWORD=None, MOODLE_DATABASE_USER="iam_user", MOODLE_DATABASE_TLS="verify-full",
-                      MOODLE_DATABASE_CA_FILE=ca, MOODLECTL_SECRETS_REFRESH="1s", AWS_REGION="eu-central-1", **aws.env())
-        db.sql("CREATE ROLE iam_user LOGIN IN ROLE moodle; SELECT pg_reload_conf()", db="postgres")
-        db.sql("GRANT ALL ON SCHEMA public TO iam_user", db=site.db_name)
-        m, = site.serve((1,), seconds=600 if t.real else 100)
-        with TimedLoad(m, threads=2, pause=0.1) as load:
-            end = time.time() + 8
-            wait_for("tokens have come and gone", lambda: time.time() > end and load.good > 50, 60)
-        report("database, IAM tokens", load)
-        equal(load.failed, {}, "failed requests")
-        with open(m.inside("/run/moodlectl/moodle.json")) as f:
-            token = json.load(f)["db"]["password"]
-    equal(judge(token, "iam_user", rds.keys), "", "the token in moodle.json")
-    equal({v for v in rds.verdicts if v}, set(), "tokens that were refused")
-    check(len(rds.verdicts) > 50, f"the server looked at {len(rds.verdicts)} tokens only")
-    value = next(v for v in json.loads(m.exec(["moodlectl", "secrets", "list", "--json"]).stdout)["values"])
+            f.write(f'hostssl all iam_user all ldap ldapserver=127.0.0.1 ldapport={self.verifier.port} ldapprefix="" ldapsuffix=""\n' + rest)
+
+    def make_user(self, database):
+        self.sql("CREATE ROLE iam_user LOGIN IN ROLE moodle", db="postgres")
+        self.sql("GRANT ALL ON SCHEMA public TO iam_user", db=database)
+
+    def verdicts(self):
+        return self.verifier.verdicts
+
+    def stop(self):
+        super().stop()
+        self.verifier.__exit__()
+
+
+class TokenMariaDB(MariaDB):
+    """Asks a program of ours by PAM, whose configuration is in a name space of the server's own. The client plugin is the one of RDS."""
+
+    def __init__(self, folder, name):
+        super().__init__(folder, name, options=tls_options(folder, name, self.user, "ssl", "ssl-cert", "ssl-key") +
+                         ["plugin-load-add=auth_pam_v1", "pam-use-cleartext-plugin=ON", "plugin-maturity=unknown"])
+        self.pam, self.said = folder.make(name + "-pam", mode=0o755), os.path.join(self.home, "verdicts")
+        script = os.path.join(self.pam, "judge.py")
+        with open(script, "w") as f:
+            f.write(f"import os, sys\nsys.path.append({os.path.join(TOP, 'tests', 'aws')!r})\nfrom fake_rds_iam import judge\n"
+                    f"why = judge(sys.stdin.read().rstrip(chr(0)), os.environ['PAM_USER'], {KEYS!r}, {LIFETIME_S})\n"
+                    f"open({self.said!r}, 'a').write(why + chr(10))\nsys.exit(bool(why))\n")
+        with open(os.path.join(self.pam, "moodlectl-tokens"), "w") as f:
+            f.write(f"auth required pam_exec.so expose_authtok quiet /usr/bin/python3 -B {script}\naccount required pam_permit.so\n")
+
+    def launch(self):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen(["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /etc/pam.d && exec "$@"', self.pam] +
+                                            as_user(self.user, self.DEATH) + self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                                            start_new_session=True, cwd=self.home, env=CLEAN_ENV)
+
+    def make_user(self, _):
+        self.sql("CREATE USER 'iam_user'@'%' IDENTIFIED VIA pam USING 'moodlectl-tokens' REQUIRE SSL; GRANT ALL ON *.* TO 'iam_user'@'%'", db="")
+
+    def verdicts(self):
+        with open(self.said) as f:
+            return f.read().split("\n")[:-1]
+
+
+def tls_options(folder, name, user, on, cert_option, key_option):
+    _, cert, key = throw_away_ca(folder.make(name + "-tls", user, 0o711))
+    run(["chown", user, key])
+    os.chmod(key, 0o600)
+    return [on, f"{cert_option}={cert}", f"{key_option}={key}"]
+
+
+@test(seconds=150)
+def database_tokens(t):
+    """MOODLE_DATABASE_AUTH=iam: a server that has every token checked, and takes it for four seconds only, never refuses a request."""
+    aws, name = FakeAws(t), f"{t.name}-tokens"
+    db = (TokenPostgres if t.kind == "pgsql" else TokenMariaDB)(t.folder, name)
+    t.stack.callback(db.stop)
+    db.start()
+    site = t.site(db=db, MOODLE_DATABASE_AUTH="iam", MOODLE_DATABASE_PASSWORD=None, MOODLE_DATABASE_USER="iam_user", MOODLE_DATABASE_TLS="verify-full",
+                  MOODLE_DATABASE_CA_FILE=f"{t.folder.path}/{name}-tls/ca.pem", MOODLECTL_SECRETS_REFRESH="1s", AWS_REGION="eu-central-1", **aws.env())
+    db.make_user(site.db_name)
+    m, = site.serve((1,), seconds=600 if t.real else 100)
+    with TimedLoad(m, threads=2, pause=0.1) as load:
+        end = time.time() + 2 * LIFETIME_S
+        wait_for("tokens have come and gone", lambda: time.time() > end and load.good > 30, 60)
+    report(f"database, IAM tokens, {t.kind}", load)
+    equal(load.failed, {}, "failed requests")
+    with open(m.inside("/run/moodlectl/moodle.json")) as f:
+        token = json.load(f)["db"]["password"]
+    equal(judge(token, "iam_user", KEYS), "", "the token in moodle.json")
+    equal({v for v in db.verdicts() if v}, set(), "tokens that were refused")
+    check(len(db.verdicts()) > 30, f"the server looked at {len(db.verdicts())} tokens only")
+    value, = json.loads(m.exec(["moodlectl", "secrets", "list", "--json"]).stdout)["values"]
     equal(value["source"], "RDS IAM token", "source")
     equal(m.log(event="rotated"), [], "a fresh token is no rotation")
-    check("X-Amz-Signature" not in m.raw_log() + m.errors() and token not in m.raw_log(), "a token is in the log")
+    check("X-Amz-Signature" not in m.raw_log() + m.errors(), "a token is in the log")
