@@ -81,7 +81,7 @@ def session_of_another_user(site, env):
         wait_for("the stranger owns the lock", lambda: site.sql(owned) == "1", 10)
         lead = site.member("m").start()
         lead.wait_state("waiting", 15, "E-OLD-SESSION")
-        time.sleep(3)
+        time.sleep(1)
         check(s.tables(site.name) <= 2, "it installed beside the stranger")
     finally:
         stranger.kill()

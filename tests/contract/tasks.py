@@ -45,7 +45,7 @@ def adhoc_runners(site, env):
     status = leads[0].member.run("cron-status").stdout
     check("ad-hoc runner 1: member m" in status and "ad-hoc runner 2: member m" in status, status)
     # all three work at once
-    queue(site, 3, ms=12000)
+    queue(site, 3, ms=6000)
     wait_for("three tasks at once", lambda: begun(site) == 3, 20)
     first, second = runners(roles)
     first.kill()
@@ -98,7 +98,7 @@ def adhoc_runners_and_an_upgrade(site, env):
 @test
 def cron_stuck(site, env):
     """A run that writes nothing for too long is named and ended; its task is tried again later, and cron goes on."""
-    lead = installed(site, 1, cron_stuck_ms=4000, lease_scale=20)[0]
+    lead = installed(site, 1, cron_stuck_ms=2500, lease_scale=20)[0]
     queue(site, ms=600000)
     cron = lead.member.start("cron")
     wait_for("the task began", lambda: begun(site) == 1, 30)
