@@ -65,10 +65,18 @@ static json_t *path_json(const char *dir, const char *name)
     return output_json_bytes(path);
 }
 
+/* Below moodledata, as Moodle wants it, but not shared with other code. coord/cron_prune.c removes those of other releases. */
+static json_t *cachedir_json(const site_t *s)
+{
+    char name[32];
+    snprintf(name, sizeof name, "cache/m%.8s", s->code.hash);
+    return path_json(settings_str(s->set, SET_data_dir), name);
+}
+
 json_t *output_moodle_json(const site_t *s)
 {
-    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o}", "wwwroot",
-                     value(s, SET_url), "dirroot", output_json_bytes(s->web_dir), "dataroot",
+    return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:b,s:b,s:o,s:o,s:o,s:o,s:o,s:I,s:o,s:o,s:o,s:o}",
+                     "wwwroot", value(s, SET_url), "dirroot", output_json_bytes(s->web_dir), "dataroot",
                      value(s, SET_data_dir), "localcachedir", path_json(s->local_dir, "localcache"),
                      "localrequestdir", path_json(s->local_dir, "request"), "sslproxy",
                      truth(s, SET_sslproxy), "reverseproxy", truth(s, SET_reverseproxy), "trusted",
@@ -77,7 +85,7 @@ json_t *output_moodle_json(const site_t *s)
                      value(s, SET_extra_config), "noreply", value(s, SET_noreply), "muc",
                      path_json(s->run_dir, "muc/cacheconfig.php"), "lock_expire",
                      (json_int_t)(settings_int(s->set, SET_request_timeout) / 1000), "db", db_json(s),
-                     "redis", output_redis_json(s), "smtp", smtp_json(s));
+                     "redis", output_redis_json(s), "smtp", smtp_json(s), "cachedir", cachedir_json(s));
 }
 
 static json_t *site_json(const site_t *s)

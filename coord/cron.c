@@ -6,6 +6,7 @@
 #include "base/role.h"
 #include "coord/cron_adhoc.h"
 #include "coord/cron_health.h"
+#include "coord/cron_prune.h"
 #include "coord/flag.h"
 #include "coord/history.h"
 #include "coord/job.h"
@@ -285,7 +286,9 @@ static int hold(cron_t *c, err_t *err)
     if (stop()) return 0; /* the grace was not over: the row stays unreleased, for the next one */
     log_notice("%s runs here, epoch %lld", what(c), (long long)c->lease.epoch);
     tell(c, true, false);
+    if (!c->runner && !obstacle(c, err) && cron_prune(&c->lease, &c->conf, c->run_dir, err) < 0) return -1;
     while (!stop()) {
+        if (err->id) return -1;
         const char *why = obstacle(c, err);
         if (err->id) return -1;
         say(c, why ? why : "");

@@ -1,4 +1,5 @@
 """The main job: three members, one install, one cron, the loss of a member, a drain, upgrades."""
+import os
 import re
 import signal
 import threading
@@ -259,6 +260,9 @@ def a_second_member_with_other_code(t):
     """One more plugin in the new image: it upgrades; the member without that plugin stops serving, and later ends."""
     site = t.site(installed="base", MOODLECTL_STALE_EXIT="8s")
     m1, = site.serve((1,))
+    caches = lambda: {d for d in os.listdir(f"{site.data}/cache") if re.fullmatch("m[0-9a-f]{8}", d)}  # noqa: E731
+    wait_for("a cache of the first member's code", lambda: m1.get("/").status < 500 and caches(), 30)
+    first = caches()
     m2, = site.start((2,), release="plugin")
     m2.wait_phase("SERVE", 300 if t.real else 60)
     equal([r for r in runs(site) if r[0] == "upgrade"], [("upgrade", "ok")], "upgrades")
@@ -267,6 +271,7 @@ def a_second_member_with_other_code(t):
     equal(m1.get("/").status, 503, "its page meanwhile")
     equal(m1.wait_exit(30), 14, "exit status of a member that became old")
     equal(m2.phase(), "SERVE", "the new member")
+    wait_for("the cache of the old code is removed", lambda: m2.get("/").status < 500 and len(caches()) == 1 and not caches() & first, 60)
 
 
 @test(seconds=120, standin=True)
