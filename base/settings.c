@@ -231,6 +231,8 @@ static void setting_load(settings_t *s, set_id_t id)
     if (count > 1) s->entry[id].is_given = true; /* wrong, but not missing */
     aliases_find(s, id, count > 0, own.name);
     if (id == SET_db_password && settings_uses_iam(s)) return;
+    bool is_in_secret = id == SET_db_type || id == SET_db_host || id == SET_db_user || id == SET_db_password;
+    if (is_in_secret && s->entry[SET_db_secret].is_given) return; /* secrets_database.c looks */
     if (row->flags & SF_REQUIRED && !s->entry[id].is_given)
         issue_add(s, SI_ERROR, ERR_SET_MISSING, "%s is not set (nor %s_FILE nor %s_ARN)", row->name,
                   row->name, row->name);
@@ -395,9 +397,9 @@ int settings_resolve(settings_t *s, set_id_t id, const char *value, err_t *err)
     return 0;
 }
 
-int settings_supply_token(settings_t *s, const char *token, err_t *err)
+int settings_supply(settings_t *s, set_id_t id, const char *value, err_t *err)
 {
-    return value_take(s, SET_db_password, token, true, err);
+    return value_take(s, id, value, true, err);
 }
 
 /* ---- rules over several settings ---- */

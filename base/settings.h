@@ -79,8 +79,8 @@ bool settings_has_sources(const settings_t *s); /* does any value come from a fi
 /* Gives the value that an ARN stood for; checked like any other value. */
 int settings_resolve(settings_t *s, set_id_t id, const char *value, err_t *err);
 
-/* The token in place of the database's password. */
-int settings_supply_token(settings_t *s, const char *token, err_t *err);
+/* A value that another one brings along: a token, a part of a whole secret. It does not count as set by the operator. */
+int settings_supply(settings_t *s, set_id_t id, const char *value, err_t *err);
 
 /* After all ARNs are resolved: rules over several settings (Redis user needs a password, ...). Adds issues. */
 void settings_check(settings_t *s);

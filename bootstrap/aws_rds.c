@@ -70,7 +70,7 @@ int aws_rds_supply(settings_t *set, uint64_t deadline_ms, err_t *err)
     aws_keys_t keys = {cred.id, secret_bytes(cred.key), secret_bytes(cred.token)};
     int rc = aws_rds_token(&keys, region, settings_str(set, SET_db_host), settings_db_port(set),
                            settings_str(set, SET_db_user), (int64_t)(clock_wall_ms() / 1000), &token, err);
-    if (rc == 0) rc = settings_supply_token(set, buf_cstr(&token), err);
+    if (rc == 0) rc = settings_supply(set, SET_db_password, buf_cstr(&token), err);
     aws_cred_free(&cred);
     return rc;
 }

@@ -17,7 +17,8 @@ void rotate_report_begin(rotate_t *r, const settings_t *set)
         {
             set_id_t id = ROTATE_GROUPS[g].value[i].id;
             rotate_value_t *v = &r->value[id];
-            snprintf(v->source, sizeof v->source, "%s", settings_source(set, id));
+            snprintf(v->source, sizeof v->source, "%s",
+                     settings_source(set, rotate_source_is_part(set, id) ? SET_db_secret : id));
             if (id == SET_db_password && settings_uses_iam(set))
                 snprintf(v->source, sizeof v->source, "RDS IAM token");
             v->is_followed = *v->source != '\0';

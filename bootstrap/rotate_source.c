@@ -34,6 +34,15 @@ void rotate_source_load(char *const *envp, const char *stage, uint64_t deadline_
     for (int i = 0; i < SET_COUNT_; i++)
         if (settings_origin(ret->set, (set_id_t)i) != SO_ARN && *settings_source(ret->set, (set_id_t)i))
             take_file(ret, (set_id_t)i);
+    static const set_id_t parts[] = {SET_db_user, SET_db_password};
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (rotate_source_is_part(ret->set, parts[i])) ret->of[parts[i]] = ret->of[SET_db_secret];
+}
+
+bool rotate_source_is_part(const settings_t *set, set_id_t id)
+{
+    bool may_be = id == SET_db_user || (id == SET_db_password && !settings_uses_iam(set));
+    return may_be && *settings_source(set, SET_db_secret) && !settings_is_set(set, id);
 }
 
 void rotate_source_free(rotate_source_t *s) { settings_free(&s->set); }

@@ -11,6 +11,7 @@ typedef struct rotate_source {
 
 /* `stage` as in secrets_fetch(). A secret that has no such version is an error of its settings. */
 void rotate_source_load(char *const *envp, const char *stage, uint64_t deadline_ms, rotate_source_t *ret);
+bool rotate_source_is_part(const settings_t *set, set_id_t id); /* of MOODLE_DATABASE_SECRET */
 void rotate_source_free(rotate_source_t *s);
 
 #endif

@@ -54,11 +54,14 @@ def set_password(db, user, password):
 class Rotation:
     """A site whose database user and password, or Redis password, come from one secret."""
 
-    def __init__(self, t, versions, redis="shared", database=True, start=True, release="base", **settings):
+    def __init__(self, t, versions, redis="shared", database=True, start=True, release="base", whole=False, **settings):
         self.t, self.aws = t, FakeAws(t)
         self.label(versions)
         arns = {"MOODLE_DATABASE_USER": None, "MOODLE_DATABASE_PASSWORD": None, "MOODLE_DATABASE_USER_ARN": ARN + ":username::",
                 "MOODLE_DATABASE_PASSWORD_ARN": ARN + ":password::"}
+        if whole:  # type, address and login from one secret; the database's name is a setting of its own
+            arns = dict.fromkeys(f"MOODLE_DATABASE_{name}" for name in ("TYPE", "HOST", "PORT_NUMBER", "USER", "PASSWORD"))
+            arns["MOODLE_DATABASE_SECRET_ARN"] = ARN
         if not database:
             arns = {"MOODLE_REDIS_PASSWORD": None, "MOODLE_REDIS_PASSWORD_ARN": ARN + ":password::"}
         self.site = t.site(installed=release, redis=redis, MOODLECTL_CRON_KEEPALIVE="10s", **arns, **self.aws.env(), **settings)
@@ -66,8 +69,10 @@ class Rotation:
 
     def label(self, versions):
         """versions: [(id, label, user, password)]"""
-        self.aws.ask("/-/control", {"secrets": {ARN: [{"id": v, "stage": label, "string": json.dumps({"username": user, "password": password})}
-                                                      for v, label, user, password in versions]}})
+        db = {"engine": {"pgsql": "postgres"}.get(self.t.db.kind, self.t.db.kind), "host": self.t.db.host, "port": str(self.t.db.port)}
+        self.aws.ask("/-/control", {"secrets": {ARN: [
+            {"id": v, "stage": label, "string": json.dumps({**db, "username": user, "password": password, "a key of the future": [1]})}
+            for v, label, user, password in versions]}})
 
     def rotated(self):
         return self.member.log(event="rotated")
@@ -170,7 +175,7 @@ def database_password_of_alternating_users(t):
     """Both users log in until the next rotation: nothing may fail."""
     login_user(t, "rot_one", OLD)
     login_user(t, "rot_two", NEW, like="rot_one" if t.kind == "pgsql" else "moodle")
-    r = Rotation(t, [("v1", "AWSCURRENT", "rot_one", OLD)], MOODLECTL_SECRETS_REFRESH="1s")
+    r = Rotation(t, [("v1", "AWSCURRENT", "rot_one", OLD)], whole=True, MOODLECTL_SECRETS_REFRESH="1s")
     r.site.wait_cron()
     with TimedLoad(r.member, threads=3, pause=0.02) as load:
         wait_for("the load runs", lambda: load.good > 20, 20)
