@@ -107,7 +107,8 @@ static void value_default(settings_t *s, set_id_t id)
 
 /* ---- the environment ---- */
 
-/* The value of `name`; NULL when it is not there or empty, which means the same everywhere in this program. */
+/* The value of `name`; NULL when it is not there or empty, which means the same everywhere in this program but for
+ * the table prefix. */
 static const char *env_find(char *const *envp, const char *name)
 {
     size_t n = strlen(name);
@@ -219,6 +220,27 @@ static void aliases_find(settings_t *s, set_id_t id, bool own_given, const char 
     if (first.text) found_take(s, id, &first);
 }
 
+static bool env_is_empty(char *const *envp, const char *name)
+{
+    size_t n = strlen(name);
+    for (; *envp; envp++)
+        if (strncmp(*envp, name, n) == 0 && strcmp(*envp + n, "=") == 0) return true;
+    return false;
+}
+
+/* Elsewhere an empty value means the default. Here it may be meant: a site without a prefix (MySQL allows it) would get a second
+ * Moodle beside its own tables. */
+static void empty_prefix_refuse(settings_t *s)
+{
+    const char *name =
+        env_is_empty(s->envp, SETTINGS[SET_db_prefix].name) ? SETTINGS[SET_db_prefix].name : NULL;
+    for (size_t a = 0; a < ALIAS_COUNT && !name; a++)
+        if (ALIASES[a].id == SET_db_prefix && env_is_empty(s->envp, ALIASES[a].name)) name = ALIASES[a].name;
+    if (name)
+        issue_add(s, SI_ERROR, ERR_DB_PREFIX, "%s is empty: leave it out to mean %s", name,
+                  SETTINGS[SET_db_prefix].def);
+}
+
 bool settings_uses_iam(const settings_t *s) { return strcmp(settings_str(s, SET_db_auth), "iam") == 0; }
 
 static void setting_load(settings_t *s, set_id_t id)
@@ -230,6 +252,7 @@ static void setting_load(settings_t *s, set_id_t id)
     if (count == 1) found_take(s, id, &own);
     if (count > 1) s->entry[id].is_given = true; /* wrong, but not missing */
     aliases_find(s, id, count > 0, own.name);
+    if (id == SET_db_prefix) empty_prefix_refuse(s);
     if (id == SET_db_password && settings_uses_iam(s)) return;
     bool is_in_secret = id == SET_db_type || id == SET_db_host || id == SET_db_user || id == SET_db_password;
     if (is_in_secret && s->entry[SET_db_secret].is_given) return; /* secrets_database.c looks */

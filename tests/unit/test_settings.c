@@ -117,6 +117,8 @@ static void test_types(void **state)
     (void)state;
     number("MOODLECTL_LAME_DUCK=1500ms", SET_lame_duck, 1500);
     number("MOODLECTL_LAME_DUCK=2m", SET_lame_duck, 120000);
+    wrong("MOODLE_DATABASE_PREFIX=", ERR_DB_PREFIX); /* perhaps meant: not the default in silence */
+    wrong("DB_PREFIX=", ERR_DB_PREFIX);
     number("MOODLECTL_LAME_DUCK=0s", SET_lame_duck, 0);
     number("MOODLECTL_STALE_EXIT=5m", SET_stale_exit, 300000);
     number("MOODLECTL_STALE_EXIT=Never", SET_stale_exit, SET_NEVER);
