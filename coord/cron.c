@@ -15,13 +15,14 @@
 #include "coord/moodle_version.h"
 #include "coord/roles.h"
 #include "coord/schema.h"
+#include "coord/watch.h"
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { IDLE_MS = 1000, SOON_MS = 2000, BACKOFF_MAX_MS = 60000, TOO_SHORT_MS = 2000 };
+enum { IDLE_MS = 1000, SOON_MS = 2000, BACKOFF_MAX_MS = 60000, TOO_SHORT_MS = 2000, HEALTH_POLLS = 3 };
 
 typedef struct cron {
     bool runner; /* of ad-hoc tasks; else cron itself */
@@ -32,6 +33,7 @@ typedef struct cron {
     char holder[129];
     lease_t lease;
     lease_busy_t busy;
+    watch_t watch;      /* while standing by */
     bool run_now, soon; /* soon: the row was released, somebody else just holds the lock for a moment */
     bool ended;         /* a run has, and that is not told yet */
     bool passed;        /* cron.php has said that it has done its work, and that is not noted yet */
@@ -317,6 +319,26 @@ static int place_find(cron_t *c, err_t *err)
     return 0; /* none: the lock is tried for nothing */
 }
 
+static bool row_is_released(const lease_row_t *row)
+{
+    return !row->exists || strcmp(row->phase, "released") == 0;
+}
+
+/* In the session kept from the last look: the lock is still somebody's who works. Got: given up with this session, for only
+ * a new one may lead. What may be in the way of cron is asked then. */
+static bool stand_by(cron_t *c)
+{
+    lease_t *l = &c->lease;
+    lease_row_t row;
+    bool got = true;
+    if (!watch_is_kept(&c->watch, l)) return false;
+    if (clock_ms() >= c->health_ms + HEALTH_POLLS * l->times.cron_poll) health_look(c);
+    if (lease_row_read(l->db, l->times.statement, l->prefix, c->purpose, &row, NULL) < 0 ||
+        row_is_released(&row) || lease_is_stale(l, &c->busy, &row, clock_ms()))
+        return false;
+    return lease_try(l, &got, NULL) == 0 && !got;
+}
+
 /* In a fresh session. -1: `err`. */
 static int contend_open(cron_t *c, err_t *err)
 {
@@ -333,7 +355,8 @@ static int contend_open(cron_t *c, err_t *err)
     if (lease_is_stale(l, &c->busy, &row, clock_ms()) && lease_evict_lead(l, err) < 0) return -1;
     if (lease_try(l, &got, err) < 0) return -1;
     if (!got) {
-        c->soon = !row.exists || strcmp(row.phase, "released") == 0;
+        c->soon = row_is_released(&row);
+        if (!c->soon && !c->runner) watch_keep(&c->watch, l, l->times.cron_poll);
         return 0;
     }
     int rc = hold(c, err);
@@ -345,13 +368,16 @@ static void contend(cron_t *c)
 {
     err_t err = {0};
     c->soon = false;
+    if (stand_by(c)) return;
+    c->watch.until_ms = 0;
+    lease_close(&c->lease);
     if ((settings_read(c, &err) < 0 || lease_open(&c->lease, &c->target.db, &err) < 0 ||
          contend_open(c, &err) < 0) &&
         strcmp(c->said, err.msg) != 0) {
         log_err(LOG_WARN_, &err);
         snprintf(c->said, sizeof c->said, "%.150s", err.msg);
     }
-    lease_close(&c->lease);
+    if (!c->watch.until_ms) lease_close(&c->lease);
     c->lease.epoch = 0;
 }
 
@@ -373,6 +399,7 @@ static int role(cron_t c, int argc, char **argv)
         contend(&c);
         if (!stop()) cron_pause(&c, clock_jitter_ms(c.soon ? SOON_MS : poll));
     }
+    lease_close(&c.lease);
     lead_conf_free(&c.conf);
     target_free(&c.target);
     free(c.run_dir);

@@ -83,9 +83,21 @@ static void connect_failed(lead_t *m, const err_t *err)
     }
 }
 
+/* In the session that a satisfied member has kept: all is as it was. */
+static bool still_current(lead_t *m)
+{
+    flag_t flag;
+    return watch_same(&m->watch, &m->lease) &&
+           (flag_read(m->conf.data_dir, &flag, NULL) < 0 || flag.kind != FLAG_UPGRADE);
+}
+
 static replica_event_t step_connect(lead_t *m)
 {
     err_t err = {0};
+    m->still = still_current(m);
+    if (m->still) return REPLICA_EV_OK;
+    m->watch.until_ms = 0;
+    lease_close(&m->lease);
     if (connect_all(m, &err) == 0) {
         if (m->outage_logged) log_notice("the database answers again");
         m->outage_logged = false;
@@ -132,6 +144,7 @@ static int state_read(lead_t *m, err_t *err)
 static replica_event_t step_watch(lead_t *m)
 {
     err_t err = {0};
+    if (m->still) return REPLICA_EV_NOTHING;
     if (state_read(m, &err) < 0) {
         connect_failed(m, &err);
         lead_pause(m, clock_jitter_ms(BACKOFF_FIRST_MS));
@@ -141,13 +154,22 @@ static replica_event_t step_watch(lead_t *m)
     return m->out.verdict == DECIDE_HOLD ? REPLICA_EV_HOLD : REPLICA_EV_NEEDED;
 }
 
+/* The session stays for the next looks when a second whole look, after the watch began, says the same. */
+static void session_keep(lead_t *m)
+{
+    bool kept = watch_begin(&m->watch, &m->lease) && state_read(m, NULL) == 0 &&
+                m->out.verdict == DECIDE_CURRENT && !m->in.schema.upgrade_flag &&
+                watch_keep(&m->watch, &m->lease, m->conf.watch_ms);
+    if (!kept) lease_close(&m->lease);
+}
+
 static replica_event_t step_satisfied(lead_t *m)
 {
-    lease_close(&m->lease);
     m->served = true;
     m->failed_ms = 0;
     m->forced = false;
     lead_tell(m, "current", ERR_NONE, "%s", m->out.why);
+    if (!m->still) session_keep(m);
     lead_pause(m, clock_jitter_ms(m->conf.watch_ms));
     return REPLICA_EV_TIME;
 }

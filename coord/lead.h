@@ -8,6 +8,7 @@
 #include "coord/lease.h"
 #include "coord/replica.h"
 #include "coord/target.h"
+#include "coord/watch.h"
 
 typedef struct lead {
     char *run_dir;
@@ -17,9 +18,11 @@ typedef struct lead {
     lease_t lease, cron, runner; /* runner: of ad-hoc tasks, only while it is being ended */
     lease_row_t row;
     lease_busy_t busy;
+    watch_t watch; /* while satisfied */
     decide_in_t in;
     decide_out_t out;
     bool forced, served, redis_ok;
+    bool still;          /* current, by the watch alone */
     char probed[129];    /* identity of the server whose sessions were found private */
     uint64_t backoff_ms; /* of connecting */
     uint64_t failed_ms;  /* pause after a failure under the lock; grows until all is well */

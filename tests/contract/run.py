@@ -439,6 +439,31 @@ def database_away(site, env):
     check(sum("answers again" in t for t in lead.texts()) == 1, "it says so once")
 
 
+def sessions(site):
+    """Ids of the sessions in the site's database."""
+    query = ("SELECT pid FROM pg_stat_activity WHERE datname='{}' AND pid <> pg_backend_pid()" if site.server.kind == "pgsql" else
+             "SELECT id FROM information_schema.processlist WHERE db='{}' AND id <> connection_id()")
+    return sorted(site.server.sql(query.format(site.name), db="postgres").split())
+
+
+@test
+def watching_keeps_a_session(site, env):
+    """A satisfied member looks again in the same session, sees a change, and finds a new session when that one is ended."""
+    lead = installed(site, 1)[0]
+    kept = wait_for("one session", lambda: len(sessions(site)) == 1 and sessions(site), 10)
+    time.sleep(3)  # three looks
+    check(sessions(site) == kept, f"sessions {kept}, then {sessions(site)}")
+    code = site.config("version")
+    site.sql(f"UPDATE {site.prefix}config SET value='2099010100' WHERE name='version'")
+    lead.wait_state("hold", 5, "E-OLD-CODE")
+    site.sql(f"UPDATE {site.prefix}config SET value='{code}' WHERE name='version'")
+    lead.wait_state("current", 5)
+    kept = wait_for("one session again", lambda: len(sessions(site)) == 1 and sessions(site), 10)
+    site.server.end_sessions(site.name)
+    wait_for("another session", lambda: len(sessions(site)) == 1 and sessions(site) != kept, 10)
+    check(lead.state()[0] == "current" and not any("does not answer" in t for t in lead.texts()), f"{lead.states()} {lead.texts()}")
+
+
 @test
 def database_restart(site, env):
     """A restart of the server during an install: a new leader or the same one makes the site whole."""
