@@ -165,7 +165,9 @@ static int file_read(const char *path, bool is_secret, buf_t *ret, err_t *err)
 static int arn_take(entry_t *e, const char *text, bool is_secret, err_t *err)
 {
     const char *rest = strncmp(text, "arn:", 4) == 0 ? strchr(text + 4, ':') : NULL;
-    if (!rest || strncmp(rest, ":secretsmanager:", 16) != 0 || !strstr(rest, ":secret:"))
+    bool is_secret_arn = rest && strncmp(rest, ":secretsmanager:", 16) == 0 && strstr(rest, ":secret:");
+    bool is_parameter = rest && strncmp(rest, ":ssm:", 5) == 0 && strstr(rest, ":parameter/");
+    if (!is_secret_arn && !is_parameter)
         return is_secret && !rest
                    ? err_set(err, ERR_SEC_ARN, "not the ARN of a Secrets Manager secret (not shown here)")
                    : err_set(err, ERR_SEC_ARN, "\"%.150s\" is not the ARN of a Secrets Manager secret", text);

@@ -50,13 +50,20 @@ static bool equals(const char *s, size_t len, const char *word)
     return len == strlen(word) && memcmp(s, word, len) == 0;
 }
 
-static const char *check_head(const char *const at[], const size_t len[])
+static const char *check_place(const char *const at[], const size_t len[], const char *service)
 {
     if (!equals(at[0], len[0], "arn")) return "it does not begin with arn:";
     if (!only(at[1], len[1], LOWER "-")) return "the partition is wrong";
-    if (!equals(at[2], len[2], "secretsmanager")) return "it is not of secretsmanager";
+    if (!equals(at[2], len[2], service)) return "it is not of secretsmanager";
     if (len[3] >= AWS_REGION_MAX || !only(at[3], len[3], LOWER DIGIT "-")) return "the region is wrong";
     if (len[4] != 12 || !only(at[4], len[4], DIGIT)) return "the account is not 12 digits";
+    return NULL;
+}
+
+static const char *check_head(const char *const at[], const size_t len[])
+{
+    const char *wrong = check_place(at, len, "secretsmanager");
+    if (wrong) return wrong;
     if (!equals(at[5], len[5], "secret")) return "its resource is not a secret";
     if (len[NAME_AT] == 0) return "it has no name";
     if (len[NAME_AT] > NAME_LONGEST) return "its name is too long";
@@ -81,12 +88,34 @@ static const char *take_tail(const char *const at[], const size_t len[], size_t 
     return NULL;
 }
 
+/* arn:PARTITION:ssm:REGION:ACCOUNT:parameter/NAME[:version or label]; GetParameters takes it as a name. */
+static int parse_parameter(const char *arn, const char *const at[], const size_t len[], size_t n,
+                           aws_arn_t *ret, err_t *err)
+{
+    static const char resource[] = "parameter/";
+    size_t head = sizeof resource - 1;
+    const char *wrong = check_place(at, len, "ssm");
+    if (!wrong && (n > NAME_AT + 1 || len[5] <= head || memcmp(at[5], resource, head) != 0 ||
+                   !only(at[5] + head, len[5] - head, LOWER UPPER DIGIT "/_.-")))
+        wrong = "its resource is not one parameter";
+    if (!wrong && n > NAME_AT && !only(at[6], len[6], LOWER UPPER DIGIT "_.-"))
+        wrong = "its version is wrong";
+    if (!wrong && !copy(arn, strlen(arn), ret->id, sizeof ret->id)) wrong = "it is too long";
+    if (wrong) return err_set(err, ERR_SEC_ARN, "not the ARN of a parameter: %s", wrong);
+    copy(at[3], len[3], ret->region, sizeof ret->region);
+    ret->name = ret->id + (at[5] - arn);
+    ret->is_parameter = true;
+    return 0;
+}
+
 int aws_arn_parse(const char *arn, aws_arn_t *ret, err_t *err)
 {
     const char *at[PARTS], *wrong = NULL;
     size_t len[PARTS];
     *ret = (aws_arn_t){0};
     size_t n = split(arn, at, len);
+    if (n >= NAME_AT && n <= PARTS && equals(at[2], len[2], "ssm"))
+        return parse_parameter(arn, at, len, n, ret, err);
     if (n <= NAME_AT)
         wrong = "it is too short";
     else if (n > PARTS)
@@ -123,13 +152,15 @@ int aws_arn_target(const settings_t *set, const aws_arn_t *arn, aws_target_t *re
     *ret = (aws_target_t){0};
     /* A full ARN names the one region where the secret is; AWS_REGION is where the task is. ECS's own injection asks there, too. */
     copy(arn->region, strlen(arn->region), ret->region, sizeof ret->region);
-    const set_id_t from[] = {SET_aws_endpoint_sm, SET_aws_endpoint};
+    const set_id_t from[] = {arn->is_parameter ? SET_aws_endpoint_ssm : SET_aws_endpoint_sm,
+                             SET_aws_endpoint};
     for (size_t i = 0; i < sizeof from / sizeof *from; i++)
         if (*settings_str(set, from[i])) return use_override(set, from[i], ret, err);
     const char *dns = "amazonaws.com";
     for (size_t i = 0; i < sizeof SUFFIXES / sizeof *SUFFIXES; i++)
         if (strncmp(ret->region, SUFFIXES[i].region_start, strlen(SUFFIXES[i].region_start)) == 0)
             dns = SUFFIXES[i].dns;
-    snprintf(ret->url, sizeof ret->url, "https://secretsmanager.%s.%s/", ret->region, dns);
+    snprintf(ret->url, sizeof ret->url, "https://%s.%s.%s/", arn->is_parameter ? "ssm" : "secretsmanager",
+             ret->region, dns);
     return aws_http_parse(ret->url, false, &ret->parts, err);
 }

@@ -1,4 +1,4 @@
-/* aws_arn.h - the ARN of a secret as ECS writes it, and where to ask for it. Pure.
+/* aws_arn.h - the ARN of a secret as ECS writes it, or of a parameter of Systems Manager, and where to ask for it. Pure.
  * https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html */
 #ifndef MOODLECTL_BOOTSTRAP_AWS_ARN_H
 #define MOODLECTL_BOOTSTRAP_AWS_ARN_H
@@ -14,6 +14,7 @@ typedef struct aws_arn {
     const char *name; /* in id */
     char region[AWS_REGION_MAX];
     char json_key[256], stage[257], version[65]; /* "": not given */
+    bool is_parameter; /* id is the whole ARN, with ":version" or ":label" when that was given */
 } aws_arn_t;
 
 /* E-SEC-ARN with the reason. *ret points into itself: do not copy it. */

@@ -35,8 +35,12 @@ static int64_t aws_now(const fetch_t *f) { return (int64_t)(clock_wall_ms() / 10
 
 static void add_body(const aws_arn_t *arn, buf_t *out)
 {
-    buf_str(out, "{\"SecretId\":\"");
+    buf_str(out, arn->is_parameter ? "{\"Names\":[\"" : "{\"SecretId\":\"");
     buf_json(out, arn->id, strlen(arn->id));
+    if (arn->is_parameter) {
+        buf_str(out, "\"],\"WithDecryption\":true}");
+        return;
+    }
     if (*arn->stage || *arn->version) {
         const char *value = *arn->stage ? arn->stage : arn->version;
         buf_printf(out, "\",\"%s\":\"", *arn->stage ? "VersionStage" : "VersionId");
@@ -54,9 +58,10 @@ static int send_signed(fetch_t *f, uint64_t total_ms, aws_answer_t *ret, err_t *
     const char *token = secret_bytes(f->cred.token);
     int64_t now = aws_now(f);
     add_body(&f->arn, &body);
-    aws_header_t headers[MOST] = {{"Host", f->target.parts.host_header},
-                                  {"Content-Type", "application/x-amz-json-1.1"},
-                                  {"X-Amz-Target", "secretsmanager.GetSecretValue"}};
+    aws_header_t headers[MOST] = {
+        {"Host", f->target.parts.host_header},
+        {"Content-Type", "application/x-amz-json-1.1"},
+        {"X-Amz-Target", f->arn.is_parameter ? "AmazonSSM.GetParameters" : "secretsmanager.GetSecretValue"}};
     aws_sign_t s = {.method = "POST",
                     .path = f->target.parts.path,
                     .headers = headers,
@@ -64,7 +69,7 @@ static int send_signed(fetch_t *f, uint64_t total_ms, aws_answer_t *ret, err_t *
                     .body = buf_cstr(&body),
                     .body_len = body.len,
                     .region = f->target.region,
-                    .service = "secretsmanager"};
+                    .service = f->arn.is_parameter ? "ssm" : "secretsmanager"};
     aws_keys_t keys = {f->cred.id, secret_bytes(f->cred.key), token};
     if (body.failed) return err_set(err, ERR_MEMORY, "no memory for a request");
     if (aws_sigv4_header(&s, &keys, now, &authorization, err) < 0) return -1;
@@ -145,7 +150,16 @@ static bool again(fetch_t *f, aws_action_t action, const aws_answer_t *a)
 static int explain(const fetch_t *f, err_t *err)
 {
     if (f->tries > 1) err_wrap(err, "after %u tries", f->tries);
-    return err_wrap(err, "secret %.200s of %s", f->arn.name, f->arn.region);
+    return err_wrap(err, "%s%.200s of %s", f->arn.is_parameter ? "" : "secret ", f->arn.name, f->arn.region);
+}
+
+static int take_answer(const fetch_t *f, const buf_t *body, secret_t **ret_value,
+                       char ret_version[AWS_VERSION_SIZE], err_t *err)
+{
+    if (f->arn.is_parameter)
+        return aws_value_parameter(buf_cstr(body), body->len, ret_value, ret_version, err);
+    aws_value_version(buf_cstr(body), body->len, ret_version);
+    return aws_value_take(buf_cstr(body), body->len, f->arn.json_key, ret_value, err);
 }
 
 static int run(fetch_t *f, secret_t **ret_value, char ret_version[AWS_VERSION_SIZE], err_t *err)
@@ -155,9 +169,7 @@ static int run(fetch_t *f, secret_t **ret_value, char ret_version[AWS_VERSION_SI
         int rc = -1;
         if (need_keys(f, err) < 0) return -1;
         aws_action_t action = try_once(f, &answer, err);
-        if (action == AWS_GOOD) aws_value_version(buf_cstr(&answer.body), answer.body.len, ret_version);
-        if (action == AWS_GOOD)
-            rc = aws_value_take(buf_cstr(&answer.body), answer.body.len, f->arn.json_key, ret_value, err);
+        if (action == AWS_GOOD) rc = take_answer(f, &answer.body, ret_value, ret_version, err);
         bool more = action != AWS_GOOD && again(f, action, &answer);
         aws_http_free(&answer);
         if (!more) return rc;
@@ -177,6 +189,8 @@ int aws_secret_fetch_version(const settings_t *set, const char *arn, const char 
     err_t own = {0};
     *ret_value = NULL;
     if (aws_arn_parse(arn, &f.arn, err) < 0 || aws_arn_target(set, &f.arn, &f.target, err) < 0) return -1;
+    if (*stage && f.arn.is_parameter)
+        return err_set(err, ERR_SEC_NOT_FOUND, "a parameter has no version %s", stage);
     if (*stage && !*f.arn.stage && !*f.arn.version) {
         snprintf(f.arn.stage, sizeof f.arn.stage, "%s", stage);
         f.later = LATER_MAX;

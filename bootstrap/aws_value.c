@@ -11,8 +11,10 @@ static void wipe_strings(json_t *v)
 {
     const char *key;
     json_t *item;
+    size_t i;
+    json_array_foreach(v, i, item) wipe_strings(item);
     if (json_is_string(v)) secret_wipe((char *)(uintptr_t)json_string_value(v), json_string_length(v));
-    json_object_foreach(v, key, item) if (json_is_string(item)) wipe_strings(item);
+    json_object_foreach(v, key, item) wipe_strings(item);
 }
 
 static void free_json(json_t *v)
@@ -122,4 +124,29 @@ int aws_value_take(const char *json, size_t len, const char *json_key, secret_t 
         return err_set(err, ERR_SEC_FORMAT, "the secret holds a NUL byte, which no setting can");
     if (!whole.failed && !one.failed) *ret = secret_new(buf_cstr(value), value->len);
     return *ret ? 0 : err_set(err, ERR_MEMORY, "no memory for a secret");
+}
+
+int aws_value_parameter(const char *json, size_t len, secret_t **ret, char ret_version[AWS_VERSION_SIZE],
+                        err_t *err)
+{
+    json_t *o = json_loadb(json, len, JSON_ALLOW_NUL, NULL); /* its error text would quote the value */
+    const json_t *one = json_array_get(json_object_get(o, "Parameters"), 0),
+                 *value = json_object_get(one, "Value");
+    const char *text = json_string_value(value);
+    int rc = -1;
+    *ret = NULL;
+    if (!o)
+        err_set(err, ERR_SEC_FORMAT, "the answer is not JSON");
+    else if (!text && json_array_size(json_object_get(o, "InvalidParameters")) > 0)
+        err_set(err, ERR_SEC_NOT_FOUND, "the parameter, or the version asked for, does not exist");
+    else if (!text || strlen(text) != json_string_length(value))
+        err_set(err, ERR_SEC_FORMAT, "the answer has no value that a setting can hold");
+    else if (!(*ret = secret_new(text, json_string_length(value))))
+        err_set(err, ERR_MEMORY, "no memory for a secret");
+    else
+        rc = 0;
+    snprintf(ret_version, AWS_VERSION_SIZE, "%" JSON_INTEGER_FORMAT,
+             json_integer_value(json_object_get(one, "Version")));
+    free_json(o);
+    return rc;
 }

@@ -105,7 +105,8 @@ def verify(handler, body):
         when = datetime.datetime.strptime(date, "%Y%m%dT%H%M%SZ").replace(tzinfo=datetime.timezone.utc)
     except (KeyError, ValueError) as e:
         raise Refused("IncompleteSignature", f"not signed as it should be: {e!r}")
-    if (algorithm, service, end, day) != ("AWS4-HMAC-SHA256", "secretsmanager", "aws4_request", date[:8]):
+    wanted = "ssm" if headers.get("x-amz-target", "").startswith("AmazonSSM.") else "secretsmanager"
+    if (algorithm, service, end, day) != ("AWS4-HMAC-SHA256", wanted, "aws4_request", date[:8]):
         raise Refused("InvalidSignatureException", "wrong scope")
     temporary = STATE.keys()
     if key_id == STATE.static[0]:
@@ -148,6 +149,16 @@ def get_secret_value(asked):
     else:
         answer["SecretString"] = version["string"]
     return answer
+
+
+def get_parameters(asked):
+    """SSM: the ARN, perhaps with a version, stands in `secrets` as it is asked for."""
+    if set(asked) != {"Names", "WithDecryption"} or asked["WithDecryption"] is not True:
+        raise Refused("ValidationException", f"members {sorted(asked)}")
+    found = [(name, STATE.secrets[name][0]) for name in asked["Names"] if name in STATE.secrets]
+    return {"InvalidParameters": [name for name in asked["Names"] if name not in STATE.secrets],
+            "Parameters": [{"Name": name, "Type": "SecureString", "Value": v["string"], "Version": int(v.get("id", "1")), "ARN": name,
+                            "LastModifiedDate": 1735689600.123, "DataType": "text"} for name, v in found]}
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -240,7 +251,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             refused, answer = None, None
             try:  # every signature is verified, whatever the fault is
                 verify(self, body)
-                if self.headers["X-Amz-Target"] != "secretsmanager.GetSecretValue" or self.headers["Content-Type"] != "application/x-amz-json-1.1":
+                if self.headers["X-Amz-Target"] not in ("secretsmanager.GetSecretValue", "AmazonSSM.GetParameters") or self.headers["Content-Type"] != "application/x-amz-json-1.1":
                     raise Refused("UnknownOperationException", "wrong target or type")
             except Refused as e:
                 refused, entry["signature"] = e, f"{e.code}: {e}"
@@ -248,7 +259,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 STATE.generation += 1
                 refused = Refused("ExpiredTokenException", "The security token included in the request is expired")
             try:
-                answer = None if refused or fault else get_secret_value(json.loads(body))
+                ask = get_parameters if self.headers["X-Amz-Target"].startswith("AmazonSSM") else get_secret_value
+                answer = None if refused or fault else ask(json.loads(body))
             except Refused as e:
                 refused = e
         if self.break_off(fault):

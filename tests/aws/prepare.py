@@ -82,6 +82,18 @@ def cases(program, root, address):
     check("a whole secret is in lead.json", lead["site"]["admin_password"] == "Adm1n hush!", lead["site"])
     check("nothing secret was said", ODD[:9] not in said and "hush" not in said, said)
 
+    parameter = "arn:aws:ssm:eu-west-1:123456789012:parameter/prod/moodle/admin"
+    control(address, secrets={**SECRETS, parameter: [{"string": "hush of SSM", "id": "3"}], parameter + ":2": [{"string": "older hush", "id": "2"}]})
+    for arn, value in ((parameter, "hush of SSM"), (parameter + ":2", "older hush")):
+        status, said = prepare(program, root, address, MOODLE_PASSWORD_ARN=arn, AWS_ENDPOINT_URL_SSM=address)
+        lead = json.loads((root / "run/lead.json").read_text())
+        check(f"a parameter of Systems Manager: {arn[60:]}", status == 0 and lead["site"]["admin_password"] == value and "hush" not in said, said)
+    status, said = prepare(program, root, address, MOODLE_PASSWORD_ARN=parameter + "s", AWS_ENDPOINT_URL_SSM=address)
+    check("a parameter that does not exist", status == 78 and "E-SEC-NOT-FOUND" in said, said)
+    for wrong in ("parameter/", "parameter/a b", "parameter/a:1:2", "document/x"):
+        status, said = prepare(program, root, address, MOODLE_PASSWORD_ARN=f"arn:aws:ssm:eu-west-1:123456789012:{wrong}", AWS_ENDPOINT_URL_SSM=address)
+        check(f"no parameter: {wrong}", status == 78 and "E-SEC-ARN" in said, said)
+    control(address)
     status, said = prepare(program, root, address, "--check", MOODLECTL_RUN_DIR=f"{root}/unused")
     check("--check fetches, and writes nothing", status == 0 and not (root / "unused").exists() and "hush" not in said, said)
     control(address, faults=[{"do": "decrypt", "times": 0}])
