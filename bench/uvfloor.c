@@ -1,4 +1,5 @@
-/* The least that a supervisor on libuv can be: starts each argument as a program, reaps, hands SIGTERM on, ends with the last. */
+/* The least that a supervisor on libuv can be: starts each argument as a program, reaps, starts again what dies, hands SIGTERM
+ * on, ends with the last. */
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +9,18 @@
 
 enum { MAX = 8 };
 static pid_t pids[MAX];
-static int count, left;
+static char *programs[MAX];
+static int count, left, stopping;
+
+static int start(int i)
+{
+    pids[i] = fork();
+    if (pids[i] == 0) {
+        execv(programs[i], (char *[]){programs[i], NULL});
+        _exit(127);
+    }
+    return pids[i] < 0 ? -1 : 0;
+}
 
 static void on_child(uv_signal_t *s, int sig)
 {
@@ -18,7 +30,7 @@ static void on_child(uv_signal_t *s, int sig)
         for (int i = 0; i < count; i++)
             if (pids[i] == pid) {
                 pids[i] = 0;
-                left--;
+                if (stopping || start(i) < 0) left--;
             }
     if (left == 0) uv_stop(s->loop);
 }
@@ -26,6 +38,7 @@ static void on_child(uv_signal_t *s, int sig)
 static void on_term(uv_signal_t *s, int sig)
 {
     (void)s;
+    stopping = 1;
     for (int i = 0; i < count; i++)
         if (pids[i] > 0) kill(pids[i], sig);
 }
@@ -39,14 +52,8 @@ int main(int argc, char **argv)
     uv_signal_start(&chld, on_child, SIGCHLD);
     uv_signal_start(&term, on_term, SIGTERM);
     for (int i = 1; i < argc && count < MAX; i++) {
-        pid_t pid = fork();
-        if (pid == 0) {
-            char *child[] = {argv[i], NULL};
-            execv(argv[i], child);
-            _exit(127);
-        }
-        if (pid < 0) return 71;
-        pids[count++] = pid;
+        programs[count] = argv[i];
+        if (start(count++) < 0) return 71;
         left++;
     }
     uv_run(loop, UV_RUN_DEFAULT);
