@@ -55,7 +55,7 @@ static void add_form(void *arg, const char *bytes, size_t len)
         if (secret_len(r.forms[i]) == len && memcmp(secret_bytes(r.forms[i]), bytes, len) == 0) return;
     if (r.form_count == r.form_cap) {
         size_t cap = r.form_cap ? 2 * r.form_cap : 64;
-        secret_t **more = cap <= FORMS_MAX ? realloc(r.forms, cap * sizeof *more) : NULL;
+        secret_t **more = cap <= FORMS_MAX ? realloc(r.forms, cap * sizeof(secret_t *)) : NULL;
         if (!more) {
             *failed = true;
             return;
