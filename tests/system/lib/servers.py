@@ -98,11 +98,13 @@ class MariaDB(Server):
         self.host, self.port = self.place.address, self.place.port()
         self.db_user, self.password, self.options = "moodle", password, list(options)
         self.data, self.socket = os.path.join(self.home, "data"), os.path.join(self.home, "sock")
-        run(as_user(self.user) + ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", "--auth-root-authentication-method=normal",
+        # tmpdir of its own: a server that starts, and this program, remove all #sql* files there (mysql_rm_tmp_tables, sql/sql_base.cc),
+        # those of a running neighbour, too, which crashes then (in ha_maria::drop_table)
+        run(as_user(self.user) + ["mariadb-install-db", "--no-defaults", f"--datadir={self.data}", f"--tmpdir={self.home}", "--auth-root-authentication-method=normal",
                                   "--skip-test-db", "--innodb-flush-method=fsync", "--innodb-log-file-size=16M"], seconds=120, cwd=self.home)
 
     def command(self):
-        return ["mariadbd", "--no-defaults", f"--datadir={self.data}", f"--socket={self.socket}", f"--bind-address={self.host}",
+        return ["mariadbd", "--no-defaults", f"--datadir={self.data}", f"--tmpdir={self.home}", f"--socket={self.socket}", f"--bind-address={self.host}",
                 f"--port={self.port}", f"--pid-file={self.home}/pid", "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=16M",
                 "--innodb-buffer-pool-size=128M", "--skip-name-resolve", "--max-connections=200", "--character-set-server=utf8mb4",
                 "--collation-server=utf8mb4_unicode_ci", "--skip-log-bin"] + [f"--{o}" for o in self.options]
