@@ -187,7 +187,7 @@ class Cluster:
             raise Failure(f"{e}\n{self.tails()}") from None
 
     def tails(self):
-        return "\n".join(m.tail(20) for m in self.members if m.process)
+        return "\n".join(m.tail(60) for m in self.members if m.process)
 
     # ---- processes of a member ----------------------------------------------------------------------------------------
 

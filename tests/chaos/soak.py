@@ -52,7 +52,9 @@ class Soak:
                     result.update(self.step(step))
                 except Exception as e:  # noqa: BLE001 - whatever went wrong is this step's result
                     words = str(e) if isinstance(e, Failure) else traceback.format_exc()
-                    result["wrong"] = [f"{words}\n{self.c.tails() if self.c and self.c.members[0].process else ''}"]
+                    result["wrong"] = [words]
+                if result["wrong"] and self.c:
+                    result["logs"] = self.c.tails()
                 self.say({**result, "seconds": round(time.monotonic() - began, 1)})
                 if result["wrong"] and self.c:  # the next fault deserves a cluster that is well
                     self.c.close()
