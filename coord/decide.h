@@ -17,6 +17,7 @@ typedef enum { RUN_NONE, RUN_RUNNING, RUN_OK, RUN_FAILED, RUN_INTERRUPTED } run_
 typedef struct history {          /* of the deploy purpose, from our own tables; all zero: no tables yet */
     char action[17], target[128]; /* of the last run */
     run_result_t result;
+    bool ours;               /* the last run had our own target */
     bool alive;              /* somebody's heartbeat is fresh: the last run may really be running */
     int failed, interrupted; /* runs for our own target since the last one that went well */
     bool was_ours;           /* our own target once went well here, and the last run had another target */

@@ -35,6 +35,7 @@ int history_read(db_t *db, uint64_t limit_ms, const char *prefix, const char *ta
         db_query(db, limit_ms, OURS, DB_PARAMS(prefix, target), &ours, err) < 0)
         return err_wrap(err, "counting runs");
     bool same = strcmp(ret->target, target) == 0;
+    ret->ours = same;
     ret->failed = (int)db_cell_int(&counts, 0, 0, 0);
     ret->interrupted = (int)db_cell_int(&counts, 0, 1, 0);
     if (same && ret->result == RUN_RUNNING && ret->alive && ret->interrupted) ret->interrupted--;

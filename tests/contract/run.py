@@ -305,6 +305,22 @@ def upgrade_killed_at_the_end(site, env):
 
 
 @test
+def upgrade_disturbed_at_the_end(site, env):
+    """The database ends all sessions during an upgrade's last steps: they are done again, Moodle's flag does not stay."""
+    installed(site, 1)
+    site.standin(slow_ms=3000, steps=["settings"])
+    lead = site.member("n", "core", lease_scale=50).start()
+    wait_for("the hash", lambda: lead.php() and site.config("allversionshash") == lead.member.code.info["hash"], 30)
+    time.sleep(0.5)
+    site.server.end_sessions(site.name)
+    site.standin()
+    wait_for("the flag is gone", lambda: not site.config("upgraderunning"), 20)
+    lead.wait_state("current", 60)
+    check(runs(site) == ["ok", "ok"], f"runs {site.deploy_runs()}")
+    check(not os.path.exists(os.path.join(site.data, "climaintenance.html")), "mark left")
+
+
+@test
 def operators_mark(site, env):
     """A maintenance mark that is not an upgrade's stays through an upgrade."""
     m = installed(site, 1)[0].member

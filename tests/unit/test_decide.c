@@ -19,7 +19,7 @@ typedef struct row {
     const char *action;
     run_result_t result;
     const char *
-        flags; /* a alive, o was ours, s served, f forced, n install never, m upgrade manual, x no install settings,
+        flags; /* a alive, t ours (target), o was ours, s served, f forced, n install never, m upgrade manual, x no install settings,
                           u upgradderunning set, b big (people have worked here), 1 one failure 2 two 6 six interruptions, w back-off */
     decide_verdict_t verdict;
     err_id_t id;
@@ -62,6 +62,12 @@ static const row_t ROWS[] = {
      ERR_LOCK_BUSY},
     {"current after a failed upgrade of others", I, OWN, "h", "upgrade", RUN_FAILED, "", DECIDE_CURRENT,
      ERR_NONE},
+    {"current, our upgrade was interrupted", I, OWN, "h", "upgrade", RUN_INTERRUPTED, "t", DECIDE_FINISH,
+     ERR_LOCK_BUSY},
+    {"current, our upgrade without outage was interrupted", I, OWN, "h", "upgrade-live", RUN_INTERRUPTED, "t",
+     DECIDE_FINISH, ERR_LOCK_BUSY},
+    {"current, others' upgrade was interrupted", I, OWN, "h", "upgrade", RUN_INTERRUPTED, "", DECIDE_CURRENT,
+     ERR_NONE},
     {"newer database", I, OWN + 1, "x", "", RUN_NONE, "", DECIDE_HOLD, ERR_OLD_CODE},
     {"newer database, told to", I, OWN + 1, "x", "", RUN_NONE, "f", DECIDE_HOLD, ERR_OLD_CODE},
     {"newer database while another upgrades", I, OWN + 1, "x", "upgrade", RUN_RUNNING, "a", DECIDE_WAIT,
@@ -102,6 +108,7 @@ static decide_in_t input(const row_t *r)
                    .upgrade_flag = has(r, 'u')},
         .history = {.result = r->result,
                     .alive = has(r, 'a'),
+                    .ours = has(r, 't'),
                     .was_ours = has(r, 'o'),
                     .failed = has(r, '2')   ? 2
                               : has(r, '1') ? 1
