@@ -53,7 +53,10 @@ const lease_sql_t LEASE_SQL[2] = {
             .create_coord = "CREATE TABLE IF NOT EXISTS {coord} (" COORD_COLUMNS(
                 "timestamptz") ") WITH (fillfactor = 50)",
             .create_run = "CREATE TABLE IF NOT EXISTS {run} (" RUN_COLUMNS("timestamptz") ")",
-            .create_row = "INSERT INTO {coord} (site, purpose) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+            .create_row =
+                "INSERT INTO {coord} (site, purpose, epoch)"
+                " SELECT CAST($1 AS varchar), CAST($2 AS varchar), coalesce(max(epoch), 0) FROM {run}"
+                " WHERE site = CAST($1 AS varchar) AND purpose = CAST($2 AS varchar) ON CONFLICT DO NOTHING",
             .row =
                 "SELECT epoch, holder, server_id, phase, action, target, attempt, result, left(detail, 250),"
                 " " PG_MS("clock_timestamp() - heartbeat_at") ", " PG_MS(
@@ -106,7 +109,9 @@ const lease_sql_t LEASE_SQL[2] = {
                 "datetime(6) NULL") ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
             .create_run = "CREATE TABLE IF NOT EXISTS {run} (" RUN_COLUMNS(
                 "datetime(6) NULL") ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4",
-            .create_row = "INSERT IGNORE INTO {coord} (site, purpose) VALUES ($1, $2)",
+            .create_row =
+                "INSERT IGNORE INTO {coord} (site, purpose, epoch)"
+                " SELECT $1, $2, COALESCE(MAX(epoch), 0) FROM {run} WHERE site = $1 AND purpose = $2",
             .row =
                 "SELECT epoch, holder, server_id, phase, action, target, attempt, result, LEFT(detail, 250),"
                 " " MY_MS("heartbeat_at, UTC_TIMESTAMP(6)") ", " MY_MS(

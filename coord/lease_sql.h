@@ -10,7 +10,8 @@ typedef struct lease_sql {
     const char *try_lead, *try_work; /* -> got */
     const char *unlock_lead;         /* -> done */
     const char *own_lead;            /* -> 1 when this session owns it. NULL: part of `beat` */
-    const char *create_coord, *create_run, *create_row;
+    const char *create_coord, *create_run;
+    const char *create_row; /* never again an epoch that has worked: the row may have been deleted by hand */
     const char *row;   /* see lease_row_read */
     const char *bump;  /* $B seen epoch */
     const char *beat;  /* $B detail */

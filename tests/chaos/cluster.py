@@ -161,11 +161,12 @@ class Cluster:
         return [(int(r[0]), *r[1:]) for r in (line.split("|") for line in rows.split("\n") if line)]
 
     def gap_ms(self, purpose, old, new):
-        """Between the end of one epoch's work and the start of another's, by the server's clock."""
+        """Between the end of one epoch's work and the start of another's, by the server's clock; None when one of them has no such time."""
         ms = "(extract(epoch FROM b.started_at - a.finished_at) * 1000)::bigint" if self.kind == "pgsql" else \
             "TIMESTAMPDIFF(MICROSECOND, a.finished_at, b.started_at) DIV 1000"
-        return int(self.site.sql(f"SELECT {ms} FROM sup_run a, sup_run b WHERE a.purpose = '{purpose}' AND b.purpose = a.purpose AND a.epoch = {old}"
-                                 f" AND b.epoch = {new}"))
+        found = self.site.sql(f"SELECT {ms} FROM sup_run a, sup_run b WHERE a.purpose = '{purpose}' AND b.purpose = a.purpose AND a.epoch = {old}"
+                              f" AND b.epoch = {new}")
+        return int(found) if found.lstrip("-").isdigit() else None
 
     def row(self, purpose):
         """(epoch, holder's member, phase) of the coordination row."""

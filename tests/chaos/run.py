@@ -132,7 +132,7 @@ class Crew:
               f"  {r['situation']:7} {r['fault']}", flush=True)
         for w in r["wrong"]:
             print("    " + w.replace("\n", "\n    "), flush=True)
-        print("    " + r.pop("logs").replace("\n", "\n    ") if "logs" in r else "", end="\n" if r["wrong"] else "")
+        print("    " + r.pop("logs").replace("\n", "\n    ") if "logs" in r else "", end="\n" if r["wrong"] or r.get("late") else "")
         if self.args.record:
             with open(self.args.record, "a") as f:
                 f.write(json.dumps(r) + "\n")

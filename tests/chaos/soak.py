@@ -53,7 +53,7 @@ class Soak:
                 except Exception as e:  # noqa: BLE001 - whatever went wrong is this step's result
                     words = str(e) if isinstance(e, Failure) else traceback.format_exc()
                     result["wrong"] = [words]
-                if result["wrong"] and self.c:
+                if (result["wrong"] or result.get("late")) and self.c:
                     result["logs"] = self.c.tails()
                 self.say({**result, "seconds": round(time.monotonic() - began, 1)})
                 if result["wrong"] and self.c:  # the next fault deserves a cluster that is well

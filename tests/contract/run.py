@@ -321,6 +321,17 @@ def upgrade_disturbed_at_the_end(site, env):
 
 
 @test
+def row_deleted(site, env):
+    """The row deleted by hand: the next epoch is above all that ever worked, so the first try is the one that works."""
+    installed(site, 1)
+    site.sql("DELETE FROM sup_coord")
+    lead = site.member("n", "core").start()
+    lead.wait_state("current", 40)
+    check([r[0] for r in site.deploy_runs()] == ["1", "2"] and runs(site) == ["ok", "ok"], f"runs {site.deploy_runs()}")
+    check(sum(t.startswith("leading: epoch") for t in lead.texts()) == 1, f"{lead.texts()}")
+
+
+@test
 def operators_mark(site, env):
     """A maintenance mark that is not an upgrade's stays through an upgrade."""
     m = installed(site, 1)[0].member
