@@ -12,10 +12,10 @@ typedef struct lease_sql {
     const char *own_lead;            /* -> 1 when this session owns it. NULL: part of `beat` */
     const char *create_coord, *create_run;
     const char *create_row; /* never again an epoch that has worked: the row may have been deleted by hand */
-    const char *row;   /* see lease_row_read */
-    const char *bump;  /* $B seen epoch */
-    const char *beat;  /* $B detail */
-    const char *start; /* $B action $C target $D detail */
+    const char *row;        /* see lease_row_read */
+    const char *bump;       /* $B seen epoch */
+    const char *beat;       /* $B detail */
+    const char *start;      /* $B action $C target $D detail */
     const char *start_run;
     const char *end;     /* $B result $C detail $D back-off in ms */
     const char *end_run; /* $B result $C detail $D exit code */
