@@ -1,0 +1,79 @@
+"""The protocol's scenarios that need a network or a server of their own, one fault each, at a fixed moment. What must come out: no
+overlap, nothing lost or repeated, and the lead moves in time, or stays where it can (`move`)."""
+import signal
+
+import soak
+from cluster import now_ms
+from faults import FAULTS, worst_ms
+from lib.case import TESTS, check, equal, test
+from lib.proc import Failure, wait_for
+
+MUST, STAYS, MAY = "must", "stays", "may"
+# name, fault, situation, hold in ms, move, part of the fast set
+TABLE = (
+    ("clean_stop_hands_cron_over", "SIGTERM to the member", "cron", 0, MUST, True),
+    ("killed_leader_of_cron", "kill -9 of the whole member", "cron", 0, MUST, True),
+    ("killed_leader_of_an_upgrade", "kill -9 of the whole member", "upgrade", 0, MUST, False),
+    ("killed_process_1_alone", "kill -9 of moodlectl alone", "cron", 20000, MUST, False),
+    ("hung_role", "SIGSTOP of the role alone", "cron", 20000, MUST, True),
+    ("frozen_member_thawed_child_first", "the whole member frozen, thawed child first", "cron", 20000, MUST, True),
+    ("frozen_member_in_an_upgrade", "the whole member frozen, thawed child first", "upgrade", 20000, MUST, False),
+    ("silent_cut", "silent cut", "cron", 20000, MUST, True),
+    ("silent_cut_in_an_install", "silent cut", "install", 20000, MUST, False),
+    ("cut_then_database_restarted", "cut and database restarted", "cron", 1000, MUST, False),
+    ("requests_lost", "one-way cut: requests lost", "cron", 20000, MUST, False),
+    ("answers_lost", "one-way cut: answers lost", "cron", 20000, MUST, False),
+    ("delay_and_loss", "delay and loss", "cron", 6000, MAY, False),
+    ("database_restarted_in_an_upgrade", "database restarted, fast", "upgrade", 0, MAY, True),
+    ("database_killed_in_an_upgrade", "database killed (immediate) and started", "upgrade", 0, MAY, False),
+    ("lead_session_ended", "lead session ended by an administrator", "cron", 1500, STAYS, False),
+    ("lead_session_ended_in_an_upgrade", "lead session ended by an administrator", "upgrade", 0, STAYS, False),
+    ("work_session_ended_in_an_upgrade", "the script's session ended by an administrator", "upgrade", 0, MAY, False),
+    ("holder_changed_by_hand", "holder in the row changed by hand", "cron", 9000, MUST, False),
+    ("epoch_lowered_by_hand", "epoch in the row lowered by hand", "cron", 0, MAY, False),
+    ("row_deleted_by_hand", "row deleted by hand", "cron", 0, MAY, False),
+    ("row_locked_for_long", "FOR UPDATE on the row", "cron", 8000, MAY, False),
+    ("connections_used_up", "max_connections reached", "cron", 6000, STAYS, False),
+    ("keeper_killed", "kill -9 of the keeper", "upgrade", 0, MAY, False),
+    ("script_killed", "kill -9 of the PHP child", "cron", 0, STAYS, False),
+    ("standby_promoted", "standby promoted, old primary fenced 1 s later", "cron", 0, MAY, False),
+)
+
+
+def scenario(name, fault, situation, hold_ms, move, fast):
+    @test(dbs=FAULTS[fault].kinds, seconds=240, fast=fast)
+    def run(build, kind):
+        found = []
+        step = soak.Step(0, fault, situation, 400, hold_ms, 0, 1)
+        soak.Soak(build, kind, 3, 50, 0, found.append).run([step])
+        r, = found
+        check(not r["wrong"], f"{r['wrong']}\n{r.get('logs', '')}")
+        check(move != MUST or r["took_ms"], f"nobody took over\n{r}")
+        check(move != STAYS or not r["took_ms"], f"the lead moved without need\n{r}")
+        check(not r["late"], f"{r['took_ms']} ms, bound {r['worst_ms']}\n{r.get('logs', '')}")
+        print(f"takeover {r['took_ms']} ms, bound {r['worst_ms']}; after a thaw: {r['thaw_steps']}")
+    TESTS[f"scenarios.{name}"] = TESTS.pop("scenarios.run")
+
+
+for row in TABLE:
+    scenario(*row)
+
+
+@test(seconds=120)
+def dead_waiter(build, kind):
+    """A waiting member is cut off, then the leader leaves: the healthy one leads within a poll, nothing queues behind the dead one."""
+    s = soak.Soak(build, kind, 3, 50, 0, None)
+    s.build_cluster()
+    with s.c as c:
+        _, before = s.reach_cron()
+        leader = c.member(before.member)
+        dead, healthy = [m for m in c.members if m is not leader]
+        c.net.cut(dead.number)
+        leader.signal(signal.SIGTERM)
+        wait_for("the leader has ended", lambda: not leader.alive(), 40)
+        at = now_ms()
+        after = wait_for("a successor", lambda: s.successor("cron", before, c.last_ticks()), 30)
+        equal(after.member, healthy.name, "who leads")
+        worst = worst_ms("stop", "cron", c.scale) + soak.START_MS
+        if after.at - at > worst:
+            raise Failure(f"after {after.at - at} ms, bound {worst}")
