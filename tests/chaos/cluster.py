@@ -178,10 +178,10 @@ class Cluster:
         found = [t for t in self.last_ticks() if t.purpose == purpose and t.at > now_ms() - since_ms]
         return found[-1] if found else None
 
-    def wait_effective(self, purpose, seconds=60, but_epoch=None):
+    def wait_effective(self, purpose, seconds=60, but_epoch=None, after_ms=0):
         def look():
             t = self.effective(purpose)
-            return t if t and t.epoch != but_epoch else None
+            return t if t and t.epoch != but_epoch and t.at > after_ms else None
         try:
             return wait_for(f"somebody does {purpose}", look, seconds, pause=0.02)
         except Failure as e:

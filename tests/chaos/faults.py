@@ -25,7 +25,9 @@ def worst_ms(formula, purpose, scale):
     """How late the next child may start, by the times of coord/lease.c. The server's idle timeout is rounded up to whole seconds."""
     poll = 12500 if purpose == "cron" else 1250
     idle = -(-10000 * scale // 100 // 1000) * 1000
-    return {"stop": poll * scale // 100, "kill": (8000 + poll) * scale // 100, "silent": idle + (poll + 200) * scale // 100}[formula]
+    silent = idle + (poll + 200) * scale // 100
+    # the last heartbeat still reaches the server when only its answer is lost
+    return {"stop": poll * scale // 100, "kill": (8000 + poll) * scale // 100, "silent": silent, "answers": silent + 2000 * scale // 100}[formula]
 
 
 class Scene:
@@ -116,7 +118,7 @@ def cut_requests(s):
     s.c.net.heal()
 
 
-@fault("one-way cut: answers lost", formula="silent", hold=(20, 20))
+@fault("one-way cut: answers lost", formula="answers", hold=(20, 20))
 def cut_answers(s):
     s.c.net.cut(s.victim.number, requests=False)
     yield

@@ -151,6 +151,7 @@ class Soak:
         c = self.c
         if fault.dies:
             wait_for("the victim's end", lambda: not c.member(before.member).alive(), 40)
+        over = now_ms()
         time.sleep(step.rest_ms / 1000)
         c.start(release=None)
         new = c.members[:-1] if step.situation == "upgrade" else c.members
@@ -159,7 +160,7 @@ class Soak:
         self.finish_roll()
         c.serving(RECOVER_SECONDS)
         c.standin()
-        c.wait_effective("cron", RECOVER_SECONDS)
+        c.wait_effective("cron", RECOVER_SECONDS, after_ms=over)
 
     def took(self, purpose, before, since, fault):
         """ms from the fault to the first tick of the next leader; None when the leader stayed. After a clean stop: between the two
