@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The generated parts of the documents say what the program says. Between "<!-- generated: TOPIC -->" and
 # "<!-- end -->" stands the output of "moodlectl doc TOPIC"; the topic "replica" is coord's, which moodlectl does not link, so the
-# model of the coordination prints it. With --write: puts it there.
+# model of the coordination prints it; "scenarios" is the table of tests/scenarios. With --write: puts it there.
 . "$(dirname "$0")/lib.sh"
 program=$BUILD/moodlectl
 model=$BUILD/tests/model
@@ -12,7 +12,8 @@ import re, subprocess, sys
 program, model, name, write = sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4] == '--write'
 old = open(name).read()
 def fresh(m):
-    command = [model, '--diagram'] if m.group(1) == 'replica' else [program, 'doc', m.group(1)]
+    others = {'replica': [model, '--diagram'], 'scenarios': ['tests/scenarios/run.py', '--list']}
+    command = others.get(m.group(1), [program, 'doc', m.group(1)])
     made = subprocess.run(command, capture_output=True, text=True)
     if made.returncode != 0:
         sys.exit(f'{name}: {made.stderr}')

@@ -252,6 +252,7 @@ def upgrade_that_fails(site, env):
     broken[1].say("upgrade")
     wait_for("one more", lambda: runs(site).count("failed") == 3, 30)
     check(old.state()[0] in ("hold", "waiting"), f"the old member serves a half-upgraded site: {old.states()}")
+    site.member("better", "patch-1").start().wait_state("current", 40)
 
 
 @test
@@ -524,7 +525,7 @@ def silent_database(site, env):
 class PgBouncer(Server):
     user = user_or("postgres")
 
-    def __init__(self, folder, name, server, mode):
+    def __init__(self, folder, name, server, mode, more=""):
         super().__init__(folder, name)
         self.port = free_port()
         users = os.path.join(self.home, "users")
@@ -532,7 +533,7 @@ class PgBouncer(Server):
             f.write('"moodle" "%s"\n' % server.password.replace('"', '""'))
         with open(os.path.join(self.home, "ini"), "w") as f:
             f.write(f"[databases]\n* = host={server.host} port={server.port}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {self.port}\n"
-                    f"unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {users}\npool_mode = {mode}\nignore_startup_parameters = options\ndefault_pool_size = 20\n")
+                    f"unix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {users}\npool_mode = {mode}\nignore_startup_parameters = options\ndefault_pool_size = 20\n{more}")
         for name in ("users", "ini"):
             os.chmod(os.path.join(self.home, name), 0o644)
 
@@ -553,6 +554,8 @@ def poolers(site, env):
     private = PgBouncer(env.folder, f"bouncer-s-{site.name}", site.server, "session").start()
     refused = site.member("shared", db_port=shared.port).start()
     refused.wait_state("waiting", 15, "E-DB-POOLER")
+    forgetful = PgBouncer(env.folder, f"bouncer-r-{site.name}", site.server, "transaction", "server_reset_query_always = 1\n").start()
+    site.member("forgetful", db_port=forgetful.port).start().wait_state("waiting", 15, "E-DB-POOLER")
     check(site.server.tables(site.name) == 0, "it worked through a pooler")
     allowed = site.member("private", db_port=private.port).start()
     allowed.wait_state("current", 40)
@@ -599,7 +602,8 @@ def real_upgrade(site, env):
     return None
 
 
-import leavings  # noqa: E402,F401 - their tests follow these
+import crowds  # noqa: E402,F401 - their tests follow these
+import leavings  # noqa: E402,F401
 import refusals  # noqa: E402,F401
 import tasks  # noqa: E402,F401
 

@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""The scenarios of the coordination (table.py), by one command.
+
+    run.py --build DIR [NUMBER...] [--db pgsql|mariadb]     runs their tests, then prints the table with the results
+    run.py --list                                           the table, as it stands in docs/coordination-tests.md
+    run.py --check                                          that 1 to 41 are there and every test of the table exists
+
+A test that is missing or skipped fails its scenario. Needs root, as the suites do."""
+import argparse
+import os
+import re
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(os.path.dirname(HERE))
+TESTS = os.path.join(ROOT, "tests")
+sys.path.insert(0, HERE)
+from table import NOT_HERE, SCENARIOS  # noqa: E402
+
+SEED = "1"
+ROUND = 40  # more than there are faults: each comes once at least
+
+
+def text(*path):
+    with open(os.path.join(TESTS, *path)) as f:
+        return f.read()
+
+
+def marked(folder):
+    """The names of the functions marked @test in the files of a suite."""
+    files = [n for n in sorted(os.listdir(os.path.join(TESTS, folder))) if n.endswith(".py")]
+    return {n for f in files for n in re.findall(r"^@test\b.*\ndef (\w+)", text(folder, f), re.M)}
+
+
+def existing():
+    return {"contract": marked("contract"), "system": marked("system"), "kill": set(re.findall(r'"(\w+)"', text("kill", "run.py").split("KINDS = ")[1].split("\n")[0])),
+            "lease": set(re.findall(r"cmocka_unit_test\((\w+)\)", text("contract", "lease.c"))),
+            "chaos": set(re.findall(r'^@fault\("([^"]+)"', text("chaos", "faults.py"), re.M)), "model": {"model"}}
+
+
+def problems():
+    if [s.number for s in SCENARIOS] != list(range(1, 42)):
+        yield "the numbers are not 1 to 41"
+    known = existing()
+    for s in SCENARIOS:
+        if not s.tests and not s.lacks:
+            yield f"{s.number}: neither a test nor a reason"
+        for t in s.tests:
+            suite, name = t.split(":", 1)
+            if name not in known.get(suite, ()):
+                yield f"{s.number}: there is no test {t}"
+
+
+def listing():
+    lines = ["| | scenario | databases | shown by | not shown |", "|---|---|---|---|---|"]
+    lines += [f"| {s.number} | {s.text} | {', '.join(s.dbs) or '-'} | {', '.join(f'`{t}`' for t in s.tests)} | {s.lacks} |" for s in SCENARIOS]
+    whole = sum(not s.lacks for s in SCENARIOS)
+    return "\n".join(lines + ["", f"{whole} of {len(SCENARIOS)} are shown whole, the others in part. {NOT_HERE}"])
+
+
+class Runner:
+    """Each test once for each database, however many scenarios name it. Results: "ok", or what was wrong."""
+
+    def __init__(self, build):
+        self.build, self.results = build, {}
+
+    def words(self, suite, name, db):
+        at = lambda *p: [sys.executable, os.path.join(TESTS, *p), "--build", self.build]  # noqa: E731
+        return {"contract": at("contract", "run.py") + ["--db", db, name], "lease": at("contract", "run.py") + ["--db", db, "lease"],
+                "system": at("system", "run.py") + ["--db", db, "-k", f"^{name}$"],
+                "chaos": at("chaos", "run.py")[:2] + ["soak", "--build", self.build, "--database", db, "--faults", str(ROUND), "--parallel", "1", "--seed", SEED, "--only", name],
+                "kill": at("kill", "run.py")[:2] + [name, "--build", self.build, "--database", db, "--count", "3", "--scale", "25"],
+                "model": ["env", f"BUILD={self.build}", os.path.join(TESTS, "model", "run.sh")]}[suite]
+
+    def run(self, test, db):
+        suite, name = test.split(":", 1)
+        words = self.words(suite, name, db)
+        key = tuple(words)
+        if key not in self.results:
+            p = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, errors="replace")
+            self.results[key] = self.verdict(p, suite)
+            print(f"{'ok' if self.results[key] == 'ok' else 'FAIL':4} {db or '-':8} {test}", flush=True)
+            if self.results[key] != "ok":
+                print("    " + p.stdout[-4000:].replace("\n", "\n    "), flush=True)
+        return self.results[key]
+
+    @staticmethod
+    def verdict(p, suite):
+        if p.returncode != 0:
+            return "skipped" if p.returncode == 77 else "failed"
+        counts = re.findall(r"^(\d+) passed, (\d+) failed(?:, (\d+) skipped)?$", p.stdout, re.M)
+        if suite == "model":
+            return "ok"
+        return "ok" if counts and int(counts[-1][0]) > 0 and counts[-1][2] in ("", "0") else "skipped"
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("numbers", nargs="*", type=int)
+    p.add_argument("--build", default=os.path.join(ROOT, "build", "release"))
+    p.add_argument("--db", choices=("pgsql", "mariadb"))
+    p.add_argument("--list", action="store_true")
+    p.add_argument("--check", action="store_true")
+    a = p.parse_args()
+    wrong = list(problems())
+    if wrong:
+        print("\n".join(wrong))
+        return 1
+    if a.check:
+        print(f"{len(SCENARIOS)} scenarios, every test of the table exists")
+        return 0
+    if a.list:
+        print(listing())
+        return 0
+    runner, failed, passed = Runner(os.path.abspath(a.build)), 0, 0
+    lines = []
+    for s in (s for s in SCENARIOS if not a.numbers or s.number in a.numbers):
+        dbs = [d for d in s.dbs if a.db in (None, d)] or ([""] if not s.dbs else [])
+        bad = [f"{t} on {d or '-'}: {r}" for t in s.tests for d in dbs for r in [runner.run(t, d)] if r != "ok"]
+        state = "FAIL " + "; ".join(bad) if bad else "not on this database" if not dbs else f"part ({s.lacks})" if s.lacks else "ok"
+        failed, passed = failed + bool(bad), passed + (not bad and bool(dbs))
+        lines.append(f"{s.number:3} {state:4}  {s.text}")
+    print("\n".join(lines))
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
