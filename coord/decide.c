@@ -97,8 +97,8 @@ static decide_out_t fits(const decide_in_t *in)
     if (h->result == RUN_RUNNING && !(h->alive && strcmp(h->action, "upgrade-live") == 0))
         return out(DECIDE_FINISH, ERR_LOCK_BUSY,
                    h->alive ? "another member works on the site" : "a member went before it had finished");
-    /* the database went away during the last steps: they are missing, and Moodle's flag may stand */
-    if (h->result == RUN_INTERRUPTED && h->ours && !is_install(h))
+    /* its session was ended during the last steps: they are missing, and Moodle's flag may stand */
+    if ((h->result == RUN_INTERRUPTED || h->result == RUN_FAILED) && h->ours && !is_install(h))
         return out(DECIDE_FINISH, ERR_LOCK_BUSY, "the last steps of an upgrade are missing");
     return out(DECIDE_CURRENT, ERR_NONE, "the database fits the code");
 }

@@ -49,7 +49,8 @@ int history_accept(db_t *db, uint64_t limit_ms, const char *prefix, const char *
     /* MySQL cannot read the table that it updates, but for a derived table */
     static const char sql[] =
         "UPDATE {run} SET result = 'ok' WHERE site = $1 AND purpose = 'deploy' AND target = $2"
-        " AND result = 'interrupted' AND epoch = (SELECT e FROM (SELECT MAX(epoch) AS e FROM {run}"
+        " AND result IN ('interrupted', 'failed') AND epoch = (SELECT e FROM (SELECT MAX(epoch) AS e FROM "
+        "{run}"
         " WHERE site = $1 AND purpose = 'deploy') m)";
     return db_query(db, limit_ms, sql, DB_PARAMS(prefix, target), NULL, err);
 }

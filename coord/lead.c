@@ -306,8 +306,8 @@ static int settle(lead_t *m, err_t *err)
 static bool killed_upgrade(const lead_t *m)
 {
     const history_t *h = &m->in.history;
-    return h->result == RUN_INTERRUPTED && strncmp(h->action, "upgrade", 7) == 0 &&
-           strcmp(h->target, m->own) == 0;
+    return (h->result == RUN_INTERRUPTED || h->result == RUN_FAILED) &&
+           strncmp(h->action, "upgrade", 7) == 0 && strcmp(h->target, m->own) == 0;
 }
 
 static replica_event_t step_recheck(lead_t *m)

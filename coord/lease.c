@@ -282,13 +282,20 @@ int lease_claim(lease_t *l, err_t *err)
     return bump(l, err);
 }
 
+/* Ages measured by another server's clock, or by one that went back, mean nothing. Nor does one that no takeover reaches while
+ * members are there: an hour old is the heartbeat of a cluster that was away, which can wait, or the clock was set forward. */
+static bool age_means_something(const lease_t *l)
+{
+    enum { PLAUSIBLE = 4 }; /* times the grace: above the server's idle timeout and cron's longest poll */
+    return l->prev.age_ms > 0 && (uint64_t)l->prev.age_ms <= PLAUSIBLE * l->times.grace &&
+           lease_same_server(l->prev.server_id, l->server_id);
+}
+
 uint64_t lease_grace_left(const lease_t *l, uint64_t now_ms)
 {
     if (strcmp(l->prev.phase, "released") == 0) return 0;
     uint64_t since = now_ms - l->claimed_ms; /* own clock */
-    /* Ages measured by another server's clock, or by one that went back, mean nothing: the whole grace by our own. */
-    if (l->prev.age_ms > 0 && lease_same_server(l->prev.server_id, l->server_id))
-        since += (uint64_t)l->prev.age_ms;
+    if (age_means_something(l)) since += (uint64_t)l->prev.age_ms;
     return since >= l->times.grace ? 0 : l->times.grace - since;
 }
 

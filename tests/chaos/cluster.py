@@ -11,6 +11,7 @@ import time
 
 from net import Network  # noqa: I001 - net.py makes tests/system importable
 from lib.proc import CLEAN_ENV, Failure, RunFolder, as_user, run, send, wait_for
+from lib.case import Skip
 from lib.servers import ADMIN_PASSWORD, MariaDB, Postgres, Redis
 from lib.site import Code, Programs, Site
 from record import tick_of
@@ -67,14 +68,17 @@ class Maria(MariaDB):
 
 
 class Cluster:
-    def __init__(self, build, kind, members=3, scale=50, keep=False, tick_ms=25, **settings):
+    def __init__(self, build, kind, members=3, scale=50, keep=False, tick_ms=25, clock=False, **settings):
         self.kind, self.numbers, self.scale, self.tick_ms = kind, range(1, members + 1), scale, tick_ms
         self.folder = RunFolder(keep, prefix=PREFIX)
         self.net = Network(self.numbers)
         self.folder.undo.append(self.net.stop)
         self.hosts = os.path.join(self.folder.path, "hosts")
         self.code, self.programs = Code(self.folder), Programs(self.folder, build)
-        self.db = (Primary if kind == "pgsql" else Maria)(self.folder, place=self.net.place()).start()
+        self.db = (Primary if kind == "pgsql" else Maria)(self.folder, place=self.net.place())
+        if clock:
+            self.fake_clock()
+        self.db.start()
         self.redis = Redis(self.folder, password="redis of the cluster", place=self.net.place()).start()
         self.settings = {"MOODLECTL_LEASE_SCALE": scale, "MOODLECTL_FPM_CHILDREN": 1, "MOODLECTL_LAME_DUCK": "0s", "MOODLECTL_CRON_KEEPALIVE": "20s",
                          "MOODLE_DATABASE_HOST": "writer.test", **settings}
@@ -168,6 +172,12 @@ class Cluster:
                               f" AND b.epoch = {new}")
         return int(found) if found.lstrip("-").isdigit() else None
 
+    def started_ms(self, purpose, epoch):
+        """When that epoch's work began, by the server's clock (which is this machine's); None when it is not known."""
+        ms = "(extract(epoch FROM started_at) * 1000)::bigint" if self.kind == "pgsql" else "TIMESTAMPDIFF(MICROSECOND, '1970-01-01', started_at) DIV 1000"
+        found = self.site.sql(f"SELECT {ms} FROM sup_run WHERE purpose = '{purpose}' AND epoch = {epoch}")
+        return int(found) if found.isdigit() else None
+
     def row(self, purpose):
         """(epoch, holder's member, phase) of the coordination row."""
         words = self.site.sql(f"SELECT epoch, holder, phase FROM sup_coord WHERE purpose = '{purpose}'").split("|")
@@ -250,6 +260,21 @@ class Cluster:
             return
         for one in self.db.sql("SELECT id FROM information_schema.processlist WHERE info LIKE '%DO SLEEP(%' AND id <> CONNECTION_ID()", db="").split():
             self.db.sql(f"KILL {one}", db="", check=False)
+
+    def fake_clock(self):
+        """The server lives by a clock that step_clock sets (libfaketime); its timers do not."""
+        library = glob.glob("/usr/lib/*/faketime/libfaketimeMT.so.1")
+        if not library:
+            raise Skip("libfaketime is not installed")
+        self.clock = os.path.join(self.db.home, "clock")
+        self.step_clock("+0")
+        self.db.under = ["env", f"LD_PRELOAD={library[0]}", f"FAKETIME_TIMESTAMP_FILE={self.clock}", "FAKETIME_CACHE_DURATION=1",
+                         "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1"]
+
+    def step_clock(self, offset):
+        with open(self.clock, "w") as f:
+            f.write(offset + "\n")
+        os.chmod(self.clock, 0o644)
 
     def add_standby(self):
         self.standby = Standby(self.folder, f"standby{self.net.places}", self.db, self.net.place()).start()

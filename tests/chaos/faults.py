@@ -36,6 +36,7 @@ class Scene:
     def __init__(self, cluster, victim, purpose, dice):
         self.c, self.victim, self.purpose, self.dice = cluster, victim, purpose, dice
         self.others = [m for m in cluster.members if m is not victim]
+        self.back_ms = None  # when the database was back, if that is where the time begins
         self.role = "cron" if purpose == "cron" else "lead"
 
 
@@ -238,14 +239,15 @@ def freeze_database(s):
     s.c.db.thaw()
 
 
-@fault("cut and database restarted", formula="kill", from_end=True, hold=(1, 1))
+@fault("cut and database restarted", formula="kill", hold=(20, 20))
 def cut_restart(s):
     """The leader is not told that its lock is gone."""
     s.c.net.cut(s.victim.number)
     s.c.db.kill()
-    yield
     s.c.db.start()
-    s.c.undo.append(s.c.net.heal)
+    s.back_ms = now_ms()
+    yield
+    s.c.net.heal()
 
 
 @fault("database read-only", hold=(2, 10), from_end=True)

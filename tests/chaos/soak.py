@@ -16,7 +16,8 @@ import record
 
 Step = namedtuple("Step", "number fault situation offset_ms hold_ms rest_ms dice")
 WEIGHTS = {"cron": 70, "upgrade": 18, "install": 12}
-START_MS = 3000    # beyond the formula: PHP starts, the script waits for its first pause, the machine is busy
+START_MS = 1500    # beyond the formula, for a busy machine
+WALL_MS = time.time_ns() // 1000000 - now_ms()
 CONNECT_MS = 5000  # the longest pause between two tries to connect, after the database was away
 RECOVER_SECONDS = 150
 
@@ -121,8 +122,9 @@ class Soak:
         before = c.effective(purpose) or before
         scene = Scene(c, c.member(before.member), purpose, dice)
         act = fault.act(scene)
-        at = now_ms()
+        began = now_ms()
         next(act)
+        at = scene.back_ms or began
         worst = worst_ms(fault.formula, purpose, self.scale) if fault.formula else None
         self.hold(step, fault, purpose, before, at)
         next(act, None)
@@ -133,7 +135,7 @@ class Soak:
             file_mark, db_mark = 0, 0
         wrong = self.judge(file_mark, db_mark)
         took = self.took(purpose, before, healed if fault.from_end else at, fault)
-        late = bool(worst and took and took > worst + START_MS + (CONNECT_MS if fault.from_end else 0))
+        late = bool(worst and took and took > worst + START_MS + (CONNECT_MS if fault.from_end or scene.back_ms else 0))
         return {"victim": before.member, "purpose": purpose, "took_ms": took, "worst_ms": worst, "late": late, "thaw_steps": self.steps, "wrong": wrong}
 
     def successor(self, purpose, before, ticks):
@@ -163,14 +165,15 @@ class Soak:
         c.wait_effective("cron", RECOVER_SECONDS, after_ms=over)
 
     def took(self, purpose, before, since, fault):
-        """ms from the fault to the first tick of the next leader; None when the leader stayed. After a clean stop: between the two
-        rows of the history, by the server's clock, since the drain's length is the job's business."""
+        """ms from the fault to the start of the next leader's work, as the history has it; None when the leader stayed. After a clean
+        stop: between the two rows of the history, since the drain's length is the job's business."""
         t = self.successor(purpose, before, [x for x in self.c.file_ticks() if x.at >= since])
         if not t:
             return None
         if fault.formula == "stop":
             return self.c.gap_ms(purpose, before.epoch, t.epoch)
-        return t.at - since
+        started = self.c.started_ms(purpose, t.epoch)
+        return started - (since + WALL_MS) if started else None
 
     def judge(self, file_mark, db_mark):
         c, wrong = self.c, []

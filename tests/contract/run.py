@@ -322,6 +322,24 @@ def upgrade_disturbed_at_the_end(site, env):
 
 
 @test
+def script_session_ended_at_the_end(site, env):
+    """Only the script's session is ended during an upgrade's last steps: the attempt failed, but the site is whole soon."""
+    installed(site, 1)
+    site.standin(slow_ms=3000, steps=["settings"])
+    lead = site.member("n", "core", lease_scale=50).start()
+    wait_for("the hash", lambda: lead.php() and site.config("allversionshash") == lead.member.code.info["hash"], 30)
+    time.sleep(0.5)
+    if site.server.kind == "pgsql":
+        site.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name='moodlectl-deploy-work' AND datname=current_database()")
+    else:
+        site.sql("KILL " + site.sql("SELECT IS_USED_LOCK(CONCAT('msup.', LEFT(SHA2(CONCAT(DATABASE(), CHAR(0), 'mdl_'), 256), 40), '.deploy.work'))"))
+    site.standin()
+    wait_for("the flag is gone", lambda: not site.config("upgraderunning"), 20)
+    lead.wait_state("current", 60)
+    check(runs(site) == ["ok", "ok"], f"runs {site.deploy_runs()}")
+
+
+@test
 def row_deleted(site, env):
     """The row deleted by hand: the next epoch is above all that ever worked, so the first try is the one that works."""
     installed(site, 1)

@@ -66,6 +66,8 @@ static const row_t ROWS[] = {
      ERR_LOCK_BUSY},
     {"current, our upgrade without outage was interrupted", I, OWN, "h", "upgrade-live", RUN_INTERRUPTED, "t",
      DECIDE_FINISH, ERR_LOCK_BUSY},
+    {"current, our upgrade failed in its last steps", I, OWN, "h", "upgrade", RUN_FAILED, "t1w",
+     DECIDE_FINISH, ERR_LOCK_BUSY},
     {"current, others' upgrade was interrupted", I, OWN, "h", "upgrade", RUN_INTERRUPTED, "", DECIDE_CURRENT,
      ERR_NONE},
     {"newer database", I, OWN + 1, "x", "", RUN_NONE, "", DECIDE_HOLD, ERR_OLD_CODE},

@@ -100,6 +100,10 @@ static void grace(void **state)
     assert_int_equal(lease_grace_left(&l, 50000), 5000);
     assert_int_equal(lease_grace_left(&l, 54000), 1000);
     assert_int_equal(lease_grace_left(&l, 55000), 0);
+    l.prev.age_ms = 25000; /* the latest takeover after a cut: idle timeout and cron's poll */
+    assert_int_equal(lease_grace_left(&l, 50000), 0);
+    l.prev.age_ms = 3600000; /* the clock went forward, or nobody was there for long */
+    assert_int_equal(lease_grace_left(&l, 50000), 8000);
     l.prev.age_ms = -3600000; /* the database's clock went back */
     assert_int_equal(lease_grace_left(&l, 50000), 8000);
     l.prev.age_ms = 3000;

@@ -140,7 +140,7 @@ class Server:
         self.name, self.place = name, place or Loopback()
         self.home = run_folder.make(name, self.user)
         self.log_path = os.path.join(self.home, name + ".log")
-        self.process = None
+        self.process, self.under = None, []  # under: words of a program that runs the server's own
         run_folder.servers.append(self)
 
     def command(self):
@@ -159,7 +159,7 @@ class Server:
     def launch(self):
         """Starts it without waiting."""
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen(self.place.words + as_user(self.user, self.DEATH) + self.command(), stdin=subprocess.DEVNULL, stdout=log,
+            self.process = subprocess.Popen(self.place.words + as_user(self.user, self.DEATH) + self.under + self.command(), stdin=subprocess.DEVNULL, stdout=log,
                                             stderr=log, start_new_session=True, cwd=self.home, env={**CLEAN_ENV, "HOME": self.home})
 
     def ask(self, words, **more):
