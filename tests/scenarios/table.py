@@ -1,6 +1,6 @@
 """The 41 scenarios of the coordination: what each is, where it runs, which tests show it, and what they do not show.
 
-A test is "suite:name": contract (tests/contract/run.py), lease (a case of contract:lease), system (tests/system/run.py), chaos (a fault of
+A test is "suite:name": contract (tests/contract/run.py), lease (a case of contract:lease), system (tests/system/run.py), cluster (a test of tests/chaos), chaos (a fault of
 the soak, which is drawn into a situation by its seed), kill (tests/kill/run.py), model (tests/model). `lacks` says what no test shows yet; such a scenario is
 never counted as shown whole."""
 from collections import namedtuple
@@ -19,8 +19,7 @@ SCENARIOS = (
         "the processor time of the start; bench/coordination.py measures the idle cost of fifty"),
     row(3, "SIGTERM to the cron leader: handed over within one poll", ["contract:one_cron"]),
     row(4, "SIGKILL of an idle leader: taken over after grace and poll", ["contract:one_cron"]),
-    row(5, "SIGKILL of a leader whose script is inside a long statement: nothing of it is committed later", ["lease:work_session_evicted"],
-        "the session that is ended is idle there, not inside an UPDATE of 60 s"),
+    row(5, "SIGKILL of a leader whose script is inside a long statement: nothing of it is committed later", ["lease:work_session_evicted", "cluster:killed_inside_a_statement"]),
     row(6, "SIGSTOP of the role alone: the keeper kills at the deadline", ["contract:leader_stopped"]),
     row(7, "A whole member frozen, its script thawed first: it cannot write", ["chaos:the whole member frozen, thawed child first"]),
     row(8, "A script frozen between fork and connect is refused when it comes late", ["lease:work_session_evicted"],
@@ -46,8 +45,7 @@ SCENARIOS = (
     row(20, "A Galera node: refused", ["contract:galera"], dbs=MARIA),
     row(21, "CREATE INDEX CONCURRENTLY beside ten waiting members", ["contract:index_beside_waiters"],
         "the index is made by another session, not by the leader's script", dbs=PG),
-    row(22, "A dead waiter does not inherit: the healthy one leads within one poll", ["contract:dead_waiter"],
-        "the waiter is stopped, not cut off"),
+    row(22, "A dead waiter does not inherit: the healthy one leads within one poll", ["contract:dead_waiter", "cluster:dead_waiter"]),
     row(23, "Twenty members at once without our tables: no error of a DDL statement", ["contract:fifty_members"]),
     row(24, "Prefixes s, sup_, upper case, none", ["contract:odd_prefixes", "contract:no_prefix"],
         "an upper-case prefix is refused instead of served"),
@@ -66,7 +64,7 @@ SCENARIOS = (
     row(33, "Another user's session holds the work lock: said, and nobody works", ["contract:session_of_another_user"]),
     row(34, "The row edited by hand: the leader steps down", ["lease:row_edited_by_hand", "chaos:epoch in the row lowered by hand",
                                                                "chaos:holder in the row changed by hand", "chaos:row deleted by hand"]),
-    row(35, "The database's clock steps", ["contract:database_clock_set_back"], "the row's time is moved, not the server's clock; no step forward"),
+    row(35, "The database's clock steps", ["contract:database_clock_set_back", "cluster:database_clock_stepped"]),
     row(36, "FOR UPDATE on the row: the leader steps down by its deadline", ["lease:row_locked_by_somebody", "chaos:FOR UPDATE on the row"]),
     row(37, "max_connections reached: no false takeover", ["chaos:max_connections reached"]),
     row(38, "PostgreSQL 13, without idle_session_timeout: a stopped leader is evicted", ["lease:stale_leader_evicted"],
