@@ -1,4 +1,5 @@
 #include "base/json_bytes.h"
+#include "base/secret.h"
 
 static int base64_value(char c)
 {
@@ -23,6 +24,31 @@ static void base64_decode(const char *in, buf_t *out)
         char byte = (char)(bits >> have & 0xff);
         buf_add(out, &byte, 1);
     }
+}
+
+void json_bytes_base64(buf_t *out, const char *bytes, size_t len)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *s = (const unsigned char *)bytes;
+    for (size_t i = 0; i < len; i += 3) {
+        size_t n = len - i < 3 ? len - i : 3;
+        unsigned bits = (unsigned)s[i] << 16 | (n > 1 ? (unsigned)s[i + 1] << 8 : 0) | (n > 2 ? s[i + 2] : 0);
+        char four[4] = {digits[bits >> 18], digits[bits >> 12 & 63], n > 1 ? digits[bits >> 6 & 63] : '=',
+                        n > 2 ? digits[bits & 63] : '='};
+        buf_add(out, four, 4);
+    }
+}
+
+json_t *json_bytes_new(const char *bytes, size_t len)
+{
+    json_t *s = json_stringn(bytes, len);
+    if (s) return s;
+    buf_t b = BUF_INIT;
+    json_bytes_base64(&b, bytes, len);
+    if (!b.failed) s = json_pack("{s:s}", "b64", buf_cstr(&b));
+    if (b.data) secret_wipe(b.data, b.len); /* it may be a password */
+    buf_free(&b);
+    return s;
 }
 
 void json_bytes_read(const json_t *value, buf_t *ret)

@@ -1,19 +1,12 @@
 #include "bootstrap/output_json.h"
 #include "base/buf.h"
 #include "base/fd.h"
+#include "base/json_bytes.h"
 #include "base/secret.h"
-#include "bootstrap/quote.h"
 #include <stdio.h>
 #include <string.h>
 
-json_t *output_json_bytes(const char *bytes)
-{
-    json_t *s = json_string(bytes);
-    if (s) return s;
-    cleanup_buf buf_t b = BUF_INIT;
-    quote_base64(&b, bytes, strlen(bytes));
-    return b.failed ? NULL : json_pack("{s:s}", "b64", buf_cstr(&b));
-}
+json_t *output_json_bytes(const char *bytes) { return json_bytes_new(bytes, strlen(bytes)); }
 
 static json_t *value(const site_t *s, set_id_t id) { return output_json_bytes(settings_str(s->set, id)); }
 static json_t *number(const site_t *s, set_id_t id) { return json_integer(settings_int(s->set, id)); }

@@ -11,7 +11,6 @@ void quote_ini(buf_t *out, const char *bytes,
                size_t len); /* php.ini and php-fpm.conf: '...' and "'" side by side */
 /* "..."; -1 with ERR_SET_INVALID when the value holds a $, which nginx would take for a variable. */
 int quote_nginx(buf_t *out, const char *bytes, size_t len, err_t *err);
-void quote_html(buf_t *out, const char *bytes, size_t len);   /* text or attribute content */
-void quote_base64(buf_t *out, const char *bytes, size_t len); /* RFC 4648, with padding */
+void quote_html(buf_t *out, const char *bytes, size_t len); /* text or attribute content */
 
 #endif

@@ -2,13 +2,13 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/json_bytes.h"
 #include "base/log.h"
 #include "base/role.h"
 #include "coord/flag.h"
 #include "coord/lead.h"
 #include <inttypes.h>
 #include <jansson.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,27 +147,12 @@ static int install_script(work_t *w, err_t *err)
     return rc;
 }
 
-/* A password may hold any byte, a JSON string may not: {"b64":"..."} then, as in moodle.json. */
-static json_t *password_json(const secret_t *password)
-{
-    size_t len = secret_len(password);
-    json_t *p = json_stringn(secret_bytes(password), len);
-    if (p) return p;
-    unsigned char *b64 = calloc(1, len * 4 / 3 + 8);
-    if (!b64) abort();
-    EVP_EncodeBlock(b64, (const unsigned char *)secret_bytes(password), (int)len);
-    p = json_pack("{s:s}", "b64", b64);
-    secret_wipe(b64, strlen((const char *)b64));
-    free(b64);
-    return p;
-}
-
 static int install_password(work_t *w, err_t *err)
 {
     const lead_conf_t *c = &w->m->conf;
     cleanup_buf buf_t in = BUF_INIT;
     char path[4096];
-    json_t *p = password_json(c->admin_password);
+    json_t *p = json_bytes_new(secret_bytes(c->admin_password), secret_len(c->admin_password));
     json_t *o = json_pack("{s:s,s:o}", "user", c->admin_user, "password", p);
     char *text = json_dumps(o, JSON_COMPACT);
     buf_str(&in, text ? text : "");
