@@ -171,9 +171,17 @@ void lifecycle_fail(member_t *m, int exit_status, err_id_t id, const char *reaso
 
 static bool is_switched_off(const member_t *m, service_id_t id)
 {
-    bool no_tasks = !settings_bool(m->set, SET_cron);
-    return (id == SV_CRON && no_tasks) ||
-           (id == SV_ADHOC && (no_tasks || settings_int(m->set, SET_adhoc_runners) == 0));
+    bool tasks = settings_bool(m->set, SET_cron);
+    switch (id) {
+    case SV_CRON:
+        return !tasks;
+    case SV_ADHOC:
+        return !tasks || settings_int(m->set, SET_adhoc_runners) == 0;
+    case SV_SECRETS:
+        return !rotation_is_wanted(m);
+    default:
+        return false;
+    }
 }
 
 static void apply_wants(member_t *m)
@@ -181,7 +189,6 @@ static void apply_wants(member_t *m)
     for (int id = 0; id < SV_COUNT_; id++) {
         child_t *c = &m->children[id];
         if (is_switched_off(m, (service_id_t)id)) continue;
-        if (id == SV_SECRETS && !rotation_is_wanted(m)) continue;
         switch (lifecycle_fsm_want(m->phase, (service_id_t)id)) {
         case WANT_RUN:
             child_start(c);
