@@ -286,57 +286,59 @@ def upgrade_killed(site, env):
     check(runs(site) == ["ok", "interrupted", "ok"], f"runs {site.deploy_runs()}")
 
 
+def in_last_steps(site, count):
+    """`count` members of a newer release, and the one whose script has written the plugin hash and now takes its time for the rest."""
+    installed(site, 1)
+    site.standin(slow_ms=3000, steps=["settings"])
+    leads = [site.member(f"n{i}", "core", lease_scale=50).start() for i in range(count)]
+    return leads, wait_for("the hash", lambda: next((r for r in leads if r.php() and site.config("allversionshash") == r.member.code.info["hash"]), None), 30)
+
+
+def whole_again(site, lead):
+    """The last steps were done again by `lead`, and the one upgrade went well."""
+    site.standin()
+    wait_for("the flag is gone", lambda: not site.config("upgraderunning"), 20)
+    lead.wait_state("current", 60)
+    check(runs(site) == ["ok", "ok"], f"runs {site.deploy_runs()}")
+    check(any("last steps" in t for t in lead.texts()), f"{lead.texts()}")
+    check(not any("finish-upgrade.php:" in t for t in lead.texts()), f"{lead.texts()}")
+    check(not os.path.exists(os.path.join(site.data, "climaintenance.html")), "mark left")
+
+
 @test
 def upgrade_killed_at_the_end(site, env):
     """SIGKILL after the plugin hash was written, before the settings: the successor does the last steps, no second upgrade."""
-    installed(site, 1)
-    site.standin(slow_ms=3000, steps=["settings"])
-    leads = [site.member(f"n{i}", "core", lease_scale=50).start() for i in range(2)]
-    leader = wait_for("the hash", lambda: next((r for r in leads if r.php() and site.config("allversionshash") == r.member.code.info["hash"]), None), 30)
-    time.sleep(0.5)
+    leads, leader = in_last_steps(site, 2)
     leader.kill()
-    site.standin()
-    other = leads[1 - leads.index(leader)]
-    other.wait_state("current", 60)
-    check(runs(site) == ["ok", "ok"], f"runs {site.deploy_runs()}")
-    check(any("last steps" in t for t in other.texts()), f"{other.texts()}")
-    check(not any("finish-upgrade.php:" in t for t in other.texts()), f"{other.texts()}")
-    check(not site.config("upgraderunning"), "flag left")
-    check(not os.path.exists(os.path.join(site.data, "climaintenance.html")), "mark left")
+    whole_again(site, leads[1 - leads.index(leader)])
+
+
+@test
+def upgrade_script_killed_at_the_end(site, env):
+    """Only the script is killed (out of memory, say): its own leader sees to the last steps."""
+    _, lead = in_last_steps(site, 1)
+    for pid in lead.php():
+        os.kill(pid, signal.SIGKILL)
+    whole_again(site, lead)
 
 
 @test
 def upgrade_disturbed_at_the_end(site, env):
     """The database ends all sessions during an upgrade's last steps: they are done again, Moodle's flag does not stay."""
-    installed(site, 1)
-    site.standin(slow_ms=3000, steps=["settings"])
-    lead = site.member("n", "core", lease_scale=50).start()
-    wait_for("the hash", lambda: lead.php() and site.config("allversionshash") == lead.member.code.info["hash"], 30)
-    time.sleep(0.5)
+    _, lead = in_last_steps(site, 1)
     site.server.end_sessions(site.name)
-    site.standin()
-    wait_for("the flag is gone", lambda: not site.config("upgraderunning"), 20)
-    lead.wait_state("current", 60)
-    check(runs(site) == ["ok", "ok"], f"runs {site.deploy_runs()}")
-    check(not os.path.exists(os.path.join(site.data, "climaintenance.html")), "mark left")
+    whole_again(site, lead)
 
 
 @test
 def script_session_ended_at_the_end(site, env):
     """Only the script's session is ended during an upgrade's last steps: the attempt failed, but the site is whole soon."""
-    installed(site, 1)
-    site.standin(slow_ms=3000, steps=["settings"])
-    lead = site.member("n", "core", lease_scale=50).start()
-    wait_for("the hash", lambda: lead.php() and site.config("allversionshash") == lead.member.code.info["hash"], 30)
-    time.sleep(0.5)
+    _, lead = in_last_steps(site, 1)
     if site.server.kind == "pgsql":
         site.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name='moodlectl-deploy-work' AND datname=current_database()")
     else:
         site.sql("KILL " + site.sql("SELECT IS_USED_LOCK(CONCAT('msup.', LEFT(SHA2(CONCAT(DATABASE(), CHAR(0), 'mdl_'), 256), 40), '.deploy.work'))"))
-    site.standin()
-    wait_for("the flag is gone", lambda: not site.config("upgraderunning"), 20)
-    lead.wait_state("current", 60)
-    check(runs(site) == ["ok", "ok"], f"runs {site.deploy_runs()}")
+    whole_again(site, lead)
 
 
 @test
@@ -487,7 +489,7 @@ def database_away(site, env):
 
 def sessions(site):
     """Ids of the sessions in the site's database."""
-    query = ("SELECT pid FROM pg_stat_activity WHERE datname='{}' AND pid <> pg_backend_pid()" if site.server.kind == "pgsql" else
+    query = ("SELECT pid FROM pg_stat_activity WHERE datname='{}' AND pid <> pg_backend_pid() AND backend_type='client backend'" if site.server.kind == "pgsql" else
              "SELECT id FROM information_schema.processlist WHERE db='{}' AND id <> connection_id()")
     return sorted(site.server.sql(query.format(site.name), db="postgres").split())
 
