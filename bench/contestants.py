@@ -1,5 +1,5 @@
 """One adapter a contestant: how to start services under it, and when they are all there."""
-import os, pathlib, shutil, socket, subprocess, time
+import os, shutil, socket, subprocess, time
 
 from place import DEADLINE_S
 
@@ -13,7 +13,8 @@ class Contestant:
     """One adapter: how to start `count` services under it, and when they are all there."""
     env = {}
     service = 'service'  # the name of the child that measures act on
-    logs = True          # its services' output reaches its own; False: it inherits or keeps it in files
+    most = 2             # services that it can have
+    last = None          # the name of the service that it starts last; None: any
     restarts = True      # starts again what dies
     reaps = True         # gets rid of 20,000 orphans in 15 s
     needs = None         # a program that must be there
@@ -31,7 +32,7 @@ class Contestant:
 
 class Shell(Contestant):
     name, what = 'shell', 'sh as PID 1: starts the services, traps SIGTERM, waits'
-    logs = restarts = reaps = False
+    restarts = reaps = False
     shell, version_of = '/bin/sh', 'dash'
 
     def argv(self, place, count):
@@ -50,7 +51,7 @@ class Bash(Shell):
 
 class Floor(Contestant):
     name, what = 'floor', 'bench/uvfloor.c, the least a supervisor on libuv can be'
-    program, service, logs = 'uvfloor', 'service0', False
+    program, service = 'uvfloor', 'service0'
 
     def argv(self, place, count):
         return [place.program('floor', self.program)] + [place.program(f'service{i}') for i in range(count)]
@@ -67,7 +68,7 @@ class EpollFloor(Floor):
 
 
 class Wrap(Floor):
-    name, what, program, logs = 'wrap loop', 'bench/floor.c --wrap: read, wrap as JSON, write, nothing else', 'floor', True
+    name, what, program, most = 'wrap loop', 'bench/floor.c --wrap: read, wrap as JSON, write, nothing else', 'floor', 1
 
     def argv(self, place, count):
         return [place.program('floor', self.program), '--wrap'] + [place.program(f'service{i}') for i in range(count)]
@@ -78,7 +79,7 @@ class Wrap(Floor):
 
 class Tini(Contestant):
     name, what = 'tini', 'tini -g; a second service is started by a shell that then becomes the first'
-    needs, options, logs, restarts = 'tini', ['-g', '--'], False, False
+    needs, options, restarts = 'tini', ['-g', '--'], False
 
     def argv(self, place, count):
         service = place.program('service')
@@ -100,7 +101,7 @@ class Catatonit(Tini):
 
 class Runit(Contestant):
     name, what = 'runit', 'a shell as PID 1 over runsvdir, as Alpine images of PHP do'
-    needs, service, logs = 'runsvdir', 'run', False
+    needs, service = 'runsvdir', 'run'
 
     def argv(self, place, count):
         service = place.program('service')
@@ -155,7 +156,7 @@ class S6Log(S6):
 
 class Moodlectl(Contestant):
     name, what = 'moodlectl', 'moodlectl run, with tiny programs for nginx, PHP-FPM, PHP and the roles'
-    service = 'nginx'
+    service, last = 'nginx', 'php-fpm'
 
     def __init__(self, build):
         self.build = build

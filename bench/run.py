@@ -42,8 +42,7 @@ class Startup(Figure):
             first = (s.place.report()[1] - s.began) / 1e6
         with self.session(c, 2) as s:
             s.place.report()
-            s.contestant.await_ready(s.place, '', 1)
-            last = (s.place.report('php-fpm' if c.name == 'moodlectl' else None)[1] - s.began) / 1e6
+            last = (s.place.report(c.last)[1] - s.began) / 1e6
         return first, last
 
 
@@ -59,11 +58,12 @@ def memory_kib(pids):
 class Memory(Figure):
     """Of the supervising processes with two services: idle, and after 300,000 lines and 20,000 orphans. moodlectl's roles, which link
     the database clients and cost memory of their own, are not counted; pages that others map too count in part."""
+    once = True
     columns = {'PSS, KiB': 'floor', 'anonymous, KiB': 'floor', 'processes': None, 'PSS after load, KiB': 'floor'}
 
     def measure(self, c):
-        with self.session(c, 1 if c.name == 'wrap loop' else 2, output=True) as s:
-            s.ready(1 if c.name == 'wrap loop' else 2)
+        with self.session(c, c.most, output=True) as s:
+            s.ready(c.most)
             time.sleep(SETTLE_S)
             pids = s.split()[0]
             pss, anon = memory_kib(pids)
@@ -90,8 +90,8 @@ class Idle(Figure):
                 switches += int(rows['voluntary_ctxt_switches']) + int(rows['nonvoluntary_ctxt_switches'])
                 cpu += int(open(f'/proc/{pid}/schedstat').read().split()[0])
             return switches, cpu
-        with self.session(c, 1 if c.name == 'wrap loop' else 2) as s:
-            s.ready(1 if c.name == 'wrap loop' else 2)
+        with self.session(c, c.most) as s:
+            s.ready(c.most)
             time.sleep(2)
             pids = s.split()[0]
             before = total(pids)
@@ -133,6 +133,7 @@ class Restart(Figure):
 class Reap(Figure):
     """20,000 dead children of a dead service's child, PID 1's in one instant: until the last is reaped. Not for
     those that do not get there in 15 s (supervisord takes 100 a second) or know their own children only (the shells)."""
+    once = True
     columns = {'20,000 orphans, ms': 'floor', 'orphans/s': None}
 
     def measure(self, c):
@@ -147,12 +148,10 @@ class Reap(Figure):
 
 class Lines(Figure):
     """300,000 lines of 200 bytes, written in blocks of 64,000 bytes by one service, to the reader of PID 1's standard output; the CPU of the
-    supervising processes alone."""
+    supervising processes alone. Where the service inherits that output, nothing stands between the two and the CPU is 0."""
     columns = {'lines/s, thousands': 'wrap loop', 'CPU, µs a line': 'wrap loop'}
 
     def measure(self, c):
-        if not c.logs and c.name != 'floor':
-            return None, None
         with self.session(c, 1, output=True) as s:
             s.ready(1)
             time.sleep(SETTLE_S)
@@ -251,7 +250,7 @@ def document(figures, contestants, results, runs, load):
              'Written by `bench/run.py --write`. Medians, with (least-most), of one run in which the contestants took turns in random order;',
              'compare within a table, not across machines.', '',
              f'* Machine: {machine()}; load average {load[0]:.1f} before, {os.getloadavg()[0]:.1f} after',
-             f'* Runs of each contestant: {runs}; {max(1, runs // 5)} of the slow figures (idle, stall)',
+             f'* Runs of each contestant: {runs}; {max(1, runs // 5)} of the slow figures (memory, idle, reap, stall)',
              f'* {"Each contestant was PID 1 of a PID namespace of its own" if os.geteuid() == 0 else "Not root: the contestants were ordinary processes"}']
     for name, figure in figures.items():
         lines += ['', f'## {name}', '', ' '.join(figure.__doc__.split()), '', table(figure, contestants, results[name])]
