@@ -211,8 +211,8 @@ static int take_over(cron_t *c, err_t *err)
     if (lease_claim(l, err) < 0) return -1;
     uint64_t left = lease_grace_left(l, clock_ms());
     if (left)
-        log_notice("the last %s went without a word: waiting %llu ms until nothing of it can run", what(c),
-                   (unsigned long long)left);
+        log_notice("%s: waiting %llu ms until nothing of the last %s can run", lease_grace_why(l),
+                   (unsigned long long)left, what(c));
     if (beats_for(c, left, true, err) < 0) return -1;
     if (stop()) return 0;
     uint64_t until = clock_ms() + l->times.evict_total;

@@ -255,7 +255,7 @@ static replica_event_t step_grace(lead_t *m)
                   "pause is kept",
                   (long long)-l->prev.age_ms);
     if (left)
-        log_notice("the predecessor went without a word: waiting %llu ms until nothing of it can run",
+        log_notice("%s: waiting %llu ms until nothing of the last leader can run", lease_grace_why(l),
                    (unsigned long long)left);
     if (lead_beats_for(m, left, &err) < 0) return failed(m, &err);
     uint64_t until = clock_ms() + l->times.evict_total;

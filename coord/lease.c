@@ -41,6 +41,9 @@ void lease_holder_make(const char *member, char *buf, size_t size)
     uint64_t boot = 0;
     if (getrandom(&boot, sizeof boot, 0) != (ssize_t)sizeof boot) boot = clock_wall_ms();
     snprintf(buf, size, "%.80s#%016" PRIx64, member, boot);
+    for (char *c = buf; *c;
+         c++) /* it goes through JSON and through two databases, and is compared as bytes */
+        if (*c <= ' ' || *c >= 127) *c = '?';
 }
 
 void lease_init(lease_t *l, purpose_t purpose, const char *prefix, const char *holder, int scale_percent)
@@ -291,12 +294,27 @@ static bool age_means_something(const lease_t *l)
            lease_same_server(l->prev.server_id, l->server_id);
 }
 
+/* A word of another server's life may be older than its loss: a failover, or a crash, may have lost the raise after it. A row
+ * that nobody has led has nothing to lose. */
+static bool released_for_certain(const lease_t *l)
+{
+    return strcmp(l->prev.phase, "released") == 0 &&
+           (!*l->prev.server_id || lease_same_server(l->prev.server_id, l->server_id));
+}
+
 uint64_t lease_grace_left(const lease_t *l, uint64_t now_ms)
 {
-    if (strcmp(l->prev.phase, "released") == 0) return 0;
+    if (released_for_certain(l)) return 0;
     uint64_t since = now_ms - l->claimed_ms; /* own clock */
     if (age_means_something(l)) since += (uint64_t)l->prev.age_ms;
     return since >= l->times.grace ? 0 : l->times.grace - since;
+}
+
+const char *lease_grace_why(const lease_t *l)
+{
+    return strcmp(l->prev.phase, "released") == 0
+               ? "the database restarted or failed over since it was last led"
+               : "the predecessor went without a word";
 }
 
 bool lease_beat_due(const lease_t *l, uint64_t now_ms)

@@ -65,6 +65,7 @@ void lease_close(lease_t *l);
 int lease_try(lease_t *l, bool *ret_got, err_t *err);
 int lease_claim(lease_t *l, err_t *err); /* after a won try: tables, predecessor, epoch + 1 */
 uint64_t lease_grace_left(const lease_t *l, uint64_t now_ms);
+const char *lease_grace_why(const lease_t *l); /* when some is left */
 /* Ends the session that owns the work lock. 1: nobody owns it; 0: not gone yet, call again; -1. */
 int lease_evict_work(lease_t *l, err_t *err);
 /* For a rival, at each look at a row whose lock it cannot get: is the leader certainly dead? Its epoch must have stood for

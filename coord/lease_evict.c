@@ -98,7 +98,9 @@ static int fence_pass(const lease_t *l, db_t *db, err_t *err)
     if (work_lock_take(l, db, err) < 0) return -1;
     if (lease_sql_run(l, db, l->times.statement, LEASE_SQL[db_family(db)].epoch, NULL, &epoch, err) < 0)
         return err_wrap(err, "reading the epoch");
-    if (db_cell_int(&epoch, 0, 0, -1) != l->epoch)
+    /* both: a failover that lost the last raise gives the same number again, to another holder */
+    if (epoch.rows == 0 || db_cell_int(&epoch, 0, 0, -1) != l->epoch ||
+        strcmp(db_cell(&epoch, 0, 1), l->holder) != 0)
         return err_set(err, ERR_LOCK_LOST, "the epoch is not ours any more");
     return 0;
 }
@@ -115,10 +117,10 @@ db_t *lease_fenced_open(const lease_t *l, const target_db_t *target, err_t *err)
 char *lease_fence_value(const lease_t *l)
 {
     bool pg = db_family(l->db) == DB_PGSQL;
-    json_t *o = json_pack("{s:I,s:s,s:s,s:s,s:i,s:i,s:s,s:I}", "epoch", (json_int_t)l->epoch, "purpose",
-                          purpose_name(l->purpose), "site", l->prefix, "table", l->names.coord, "key1",
-                          pg ? l->keys.key1 : 0, "key2", pg ? l->keys.work2 : 0, "name", l->keys.work,
-                          "wait_ms", (json_int_t)l->times.evict);
+    json_t *o = json_pack("{s:I,s:s,s:s,s:s,s:s,s:i,s:i,s:s,s:I}", "epoch", (json_int_t)l->epoch, "holder",
+                          l->holder, "purpose", purpose_name(l->purpose), "site", l->prefix, "table",
+                          l->names.coord, "key1", pg ? l->keys.key1 : 0, "key2", pg ? l->keys.work2 : 0,
+                          "name", l->keys.work, "wait_ms", (json_int_t)l->times.evict);
     char *s = json_dumps(o, JSON_COMPACT);
     json_decref(o);
     return s;

@@ -89,7 +89,7 @@ const lease_sql_t LEASE_SQL[2] = {
             .prune = PRUNE,
             .work_owner = "SELECT l.pid FROM pg_locks l WHERE " PG_LOCK("l.", "$5"),
             .lead_owner = "SELECT l.pid FROM pg_locks l WHERE " PG_LOCK("l.", "$4"),
-            .epoch = "SELECT epoch FROM {coord} WHERE site = $1 AND purpose = $2",
+            .epoch = "SELECT epoch, holder FROM {coord} WHERE site = $1 AND purpose = $2",
             HEALTH("clock_timestamp()", "clock_timestamp() - interval '55 seconds'"),
         },
     [DB_MYSQL] =
@@ -142,7 +142,7 @@ const lease_sql_t LEASE_SQL[2] = {
             .prune = PRUNE,
             .work_owner = "SELECT IS_USED_LOCK($7)",
             .lead_owner = "SELECT IS_USED_LOCK($6)",
-            .epoch = "SELECT epoch FROM {coord} WHERE site = $1 AND purpose = $2",
+            .epoch = "SELECT epoch, holder FROM {coord} WHERE site = $1 AND purpose = $2",
             HEALTH("UTC_TIMESTAMP(6)", "UTC_TIMESTAMP(6) - INTERVAL 55 SECOND"),
         },
 };

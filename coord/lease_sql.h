@@ -23,7 +23,7 @@ typedef struct lease_sql {
     const char *not_before; /* $B back-off in ms */
     const char *prune;
     const char *work_owner, *lead_owner; /* -> id or nothing */
-    const char *epoch;                   /* -> epoch */
+    const char *epoch;                   /* -> epoch, holder */
     /* coord/cron_health.h: heartbeat_at is the last success, started_at the last report */
     const char *mark, *mark_new, *mark_report;
 } lease_sql_t;

@@ -2,7 +2,7 @@
 /* The fence of a moodlectl job. config.php includes this file after lib/setup.php; it does something only in a command line
  * script that a role of moodlectl started (MOODLECTL_FENCE is set, see coord/lease_evict.c).
  *
- * The script's own database session takes the work lock and only then looks whether its epoch is still the newest one. A
+ * The script's own database session takes the work lock and only then looks whether its leader is still the newest one. A
  * successor raises the epoch first and then ends whoever owns the work lock, so a late or thawed script can never write
  * beside it, whatever the clocks say. Exit status 75: refused. Moodle never connects again within a script.
  *
@@ -41,10 +41,12 @@
         $DB->get_field_sql("SELECT set_config(name, '2000', false) /* pg_lock */ FROM pg_settings
                              WHERE name = 'client_connection_check_interval'");
     }
-    $epoch = $DB->get_field_sql("SELECT epoch FROM {$f['table']} WHERE site = ? AND purpose = ? /* pg_lock GET_LOCK */",
+    // A failover that loses the last raise of the epoch gives the same number again, but not to the same holder.
+    $newest = $DB->get_field_sql("SELECT concat(epoch, ' of ', holder) FROM {$f['table']} WHERE site = ? AND purpose = ? /* pg_lock GET_LOCK */",
         [$f['site'], $f['purpose']]);
-    if ((int)$epoch !== (int)$f['epoch']) {
-        $refuse("its epoch is {$f['epoch']}, the cluster's is $epoch");
+    $own = "{$f['epoch']} of {$f['holder']}";
+    if ($newest !== $own) {
+        $refuse("its epoch is $own, the cluster's is $newest");
     }
     // Moodle's default debug level hides even why PHP itself ends a script, such as memory_limit. The log must have it.
     error_reporting(error_reporting() | E_ERROR | E_PARSE | E_CORE_ERROR | E_COMPILE_ERROR);

@@ -34,6 +34,8 @@ static void fence_only(parts_t *p) { no_timing(p); }
 static void no_epoch_check(parts_t *p) { p->fence_epoch = false; }
 static void fence_first(parts_t *p) { p->fence_first = true; }
 static void no_eviction(parts_t *p) { p->evict_work = false; }
+static void epoch_only(parts_t *p) { p->fence_holder = false; }
+static void old_release(parts_t *p) { p->old_release = true; }
 static void no_grace(parts_t *p) { p->grace = false; }
 static void grace_is_deadline(parts_t *p) { p->ticks.grace = p->ticks.deadline; }
 static void foreign_age(parts_t *p) { p->foreign_age = true; }
@@ -68,6 +70,8 @@ static const variant_t VARIANTS[] = {
     {"fence-only", "work lock, epoch and eviction, no timing at all", 1, "hv--", fence_only},
     {"no-epoch-check", "work lock, but the epoch is not read", 1, "vh--", no_epoch_check},
     {"epoch-first", "the epoch is read before the work lock is taken", 1, "vh--", fence_first},
+    {"epoch-only", "the fence compares the number, not the holder", 2, "vh--", epoch_only},
+    {"old-release", "a \"released\" from before a failover counts", 1, "hv--", old_release},
     {"no-eviction", "the work lock's owner is not ended", 1, "hh-v", no_eviction},
     {"no-grace", "nobody waits for an unclean predecessor", 1, "hv--", no_grace},
     {"grace-is-deadline", "no time for the kill itself", 1, "hv--", grace_is_deadline},

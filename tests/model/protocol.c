@@ -35,6 +35,7 @@ void protocol_parts(parts_t *ret)
                      .evict_work = true,
                      .work_lock = true,
                      .fence_epoch = true,
+                     .fence_holder = true,
                      .beat_lock = true,
                      .beat_row = true,
                      .relock = true,
@@ -81,31 +82,55 @@ static void store(const world_t *w, space_state_t *s)
     s->w[w->n] = w->db.word;
 }
 
+/* Of epochs only this matters: is it the row's, the one before, which a loss may bring back, or the one after, which was lost. */
+enum { EPOCH_OLD = 1, EPOCH_BEFORE, EPOCH_NOW };
+
 static void first(const void *self, space_state_t *ret)
 {
     const protocol_t *p = self;
     world_t w = {.n = p->members};
     for (int i = 0; i < w.n; i++) w.m[i].alive = 1;
-    w.db.clean = w.db.same = 1;
+    w.db.clean = w.db.same = 1; /* somebody who is gone has led */
+    w.db.epoch = EPOCH_NOW;
     w.db.faults = (unsigned)p->faults;
     store(&w, ret);
 }
 
-/* Members have no names, and an epoch is only older or newer than another one that somebody still has. */
+static void canon_epochs(world_t *w)
+{
+    int shift = EPOCH_NOW - (int)w->db.epoch;
+    for (int i = 0; i < w->n; i++) {
+        int e = (int)w->m[i].epoch + shift;
+        if (e < EPOCH_BEFORE || (e == EPOCH_BEFORE && !w->db.can_lose)) e = EPOCH_OLD;
+        w->m[i].epoch = w->m[i].epoch ? (unsigned)e & 15 : 0;
+    }
+    w->db.epoch = EPOCH_NOW;
+}
+
+/* A term is only older or newer than another one that somebody still has. */
+static void canon_terms(world_t *w)
+{
+    unsigned used = 1U << w->db.term | 1U << w->db.old_term, rank[16], n = 0;
+    for (int i = 0; i < w->n; i++) used |= 1U << w->m[i].term | 1U << w->m[i].ghost_term;
+    for (unsigned t = 0; t < 16; t++) rank[t] = (used & 1U << t) && t ? ++n : 0;
+    w->db.term = rank[w->db.term] & 15;
+    w->db.old_term = rank[w->db.old_term] & 15;
+    for (int i = 0; i < w->n; i++) {
+        w->m[i].term = rank[w->m[i].term] & 15;
+        w->m[i].ghost_term = rank[w->m[i].ghost_term] & 15;
+    }
+}
+
+/* Members have no names, and what cannot matter any more is forgotten. */
 static void canon(const void *self, space_state_t *s)
 {
     const protocol_t *p = self;
     world_t w;
     load(p, s, &w);
-    unsigned used = 0, rank[16], n = 0;
-    for (int i = 0; i < w.n; i++) used |= 1U << w.m[i].epoch | 1U << w.m[i].ghost_epoch;
-    used |= 1U << w.db.epoch;
-    for (unsigned e = 0; e < 16; e++) rank[e] = (used & 1U << e) && e ? ++n : 0;
-    w.db.epoch = rank[w.db.epoch] & 15;
-    for (int i = 0; i < w.n; i++) {
-        w.m[i].epoch = rank[w.m[i].epoch] & 15;
-        w.m[i].ghost_epoch = rank[w.m[i].ghost_epoch] & 15;
-    }
+    if (!(p->kinds & FAULT_LOSS) || !w.db.faults || !w.db.can_lose)
+        w.db.can_lose = w.db.old_clean = w.db.old_done = w.db.old_term = 0;
+    canon_epochs(&w);
+    canon_terms(&w);
     for (int i = 1; i < w.n; i++)
         for (int k = i; k > 0 && w.m[k].word < w.m[k - 1].word; k--) {
             member_t t = w.m[k];
@@ -194,7 +219,7 @@ void protocol_show(const void *self, const space_state_t *after, space_step_t st
     (void)self;
     (void)after;
     const char *text = words[step.what];
-    if (step.what == STEP_TICK || step.what == STEP_RESTART)
+    if (step.what == STEP_TICK || step.what == STEP_RESTART || step.what == STEP_LOSS)
         printf("    %s\n", text);
     else
         printf("    %c%s%s\n", 'A' + step.who, *text == ':' ? "" : " ", text);

@@ -25,7 +25,9 @@ typedef enum {
     FAULT_LOCK = 32,    /* the lead lock is gone though its session lives (a proxy over a failover) */
     FAULT_RESTART = 64, /* the database restarts, or another server with another clock takes over */
     FAULT_SCRIPT = 128, /* a script is killed alone */
-    FAULT_ALL = 255,
+    FAULT_LOSS =
+        256, /* another server takes over, without the last raise of the epoch and all that came after it */
+    FAULT_ALL = 511,
 } fault_t;
 
 /* The parts of the protocol, each of which a variant may leave out. */
@@ -39,6 +41,7 @@ typedef struct {
     bool evict_work;    /* the owner of the work lock is ended before the own script starts */
     bool work_lock;     /* the script's session takes the work lock */
     bool fence_epoch;   /* ... and then looks whether its epoch is still the newest */
+    bool fence_holder;  /* ... and whether it is its own leader's */
     bool fence_first;   /* bug: it looks first, and takes the lock then */
     bool beat_lock;     /* a heartbeat proves that the lock is ours */
     bool beat_row;      /* a heartbeat proves that the row is ours */
@@ -46,6 +49,7 @@ typedef struct {
     bool relock_row;    /* ... if the row is still ours */
     bool relock_late;   /* bug: ... even after the deadline */
     bool foreign_age;   /* bug: ages by the clock of another server count */
+    bool old_release;   /* bug: so does a "released" from before a failover */
     bool early_release; /* bug: the row says "released" while the script still runs */
     ticks_t ticks;
     unsigned char next[REPLICA_COUNT_][REPLICA_EV_COUNT_]; /* coord/replica.c, or a mutant of it */

@@ -35,7 +35,7 @@ static void reset(const gen_t *g, member_t *m, replica_state_t s)
 {
     steps_script_die(m);
     session_close(m);
-    m->superseded = m->epoch = m->age = m->grace = m->ran = 0;
+    m->superseded = m->epoch = m->term = m->age = m->grace = m->ran = 0;
     m->state = walk(g, s) == REPLICA_WAITING ? REPLICA_CONNECT : s;
 }
 
@@ -55,13 +55,13 @@ static void leave(const gen_t *g, member_t *m, replica_event_t ev)
     reset(g, m, s < REPLICA_COUNT_ ? s : REPLICA_CONNECT);
 }
 
-static void begun(world_t *w, unsigned epoch)
+static void begun(world_t *w, unsigned term)
 {
     for (int i = 0; i < w->n; i++) {
         member_t *m = &w->m[i];
-        if (m->script && m->epoch < epoch) m->stale = 1;
-        if (m->epoch && m->epoch < epoch) m->superseded = 1;
-        if (m->ghost && m->ghost_epoch < epoch) m->ghost_stale = 1;
+        if (m->script && m->term < term) m->stale = 1;
+        if (m->term && m->term < term) m->superseded = 1;
+        if (m->ghost && m->ghost_term < term) m->ghost_stale = 1;
     }
     if (w->db.done) w->db.twice = 1;
 }
@@ -89,11 +89,16 @@ static void claim(const gen_t *g, int i)
 {
     EDIT(w, i);
     if (!steps_reaches(m) || m->state != REPLICA_CLAIMED || !m->sess) return;
-    m->grace =
-        g->p->parts.grace ? g->p->grace_left[w.db.clean][w.db.same || g->p->parts.foreign_age][w.db.age] : 0;
-    m->epoch = w.db.epoch + 1;
+    const parts_t *p = &g->p->parts;
+    bool same = w.db.same || (w.db.clean ? p->old_release : p->foreign_age);
+    m->grace = p->grace ? g->p->grace_left[w.db.clean][same][w.db.age] : 0;
+    w.db.can_lose = 1;
+    w.db.old_clean = w.db.clean;
+    w.db.old_done = w.db.done;
+    w.db.old_term = w.db.term;
+    m->epoch = w.db.epoch = w.db.epoch + 1;
+    m->term = w.db.term = steps_newest_term(&w) + 1;
     m->age = m->beat = m->beat_age = 0;
-    w.db.epoch = m->epoch;
     w.db.age = w.db.silent = w.db.clean = 0;
     w.db.same = 1;
     enter(g, m, next_of(g, REPLICA_CLAIMED, REPLICA_EV_OK));
@@ -119,7 +124,8 @@ static void grace(const gen_t *g, int i)
     steps_put(g, STEP_GRACE_OVER, i, &w);
 }
 
-static bool row_ours(const world_t *w, const member_t *m) { return m->epoch && m->epoch == w->db.epoch; }
+/* Epoch and holder: a member has one term at a time, so the row has its term or not. */
+static bool row_ours(const world_t *w, const member_t *m) { return m->term && m->term == w->db.term; }
 
 /* lease_end and lease_release */
 static void release(const gen_t *g, int i, replica_event_t ev, step_t step)
@@ -249,7 +255,7 @@ static void work_begin(const gen_t *g, int i, world_t *w)
 {
     w->m[i].script = SCRIPT_WORKS;
     w->m[i].conn = 1;
-    begun(w, w->m[i].epoch);
+    begun(w, w->m[i].term);
     steps_put(g, STEP_BEGIN, i, w);
 }
 
@@ -264,7 +270,7 @@ static void fence(const gen_t *g, int i)
 {
     const parts_t *p = &g->p->parts;
     EDIT(w, i);
-    bool stale = p->fence_epoch && m->epoch != w.db.epoch;
+    bool stale = p->fence_epoch && (m->epoch != w.db.epoch || (p->fence_holder && m->term != w.db.term));
     if (m->script == SCRIPT_FORKED && !p->work_lock) {
         if (stale) script_refused(g, i, STEP_FENCE_EPOCH);
         if (!stale) work_begin(g, i, &w);

@@ -20,27 +20,30 @@ typedef union {
         uint64_t alive : 1, halt : 2, cut : 1;
         uint64_t state : 4; /* replica_state_t; REPLICA_COUNT_: ended by an impossible event */
         uint64_t sess : 1, hold : 2;
-        uint64_t epoch : 4, age : 4, grace : 4; /* age: of the last good heartbeat, since its sending */
+        uint64_t epoch : 4,
+            term : 4; /* the epoch's number, and who was before whom: a loss gives numbers again */
+        uint64_t age : 4, grace : 4; /* age: of the last good heartbeat, since its sending */
         uint64_t beat : 2, beat_age : 4;
         uint64_t script : 2, conn : 1, stmt : 1;
         uint64_t ran : 1; /* deploy: one script an epoch */
         uint64_t stale : 1,
             superseded : 1; /* a newer script has begun; a script of this leader would be stale */
-        uint64_t ghost : 2, ghost_stale : 1, ghost_epoch : 4;
+        uint64_t ghost : 2, ghost_stale : 1, ghost_term : 4;
     };
     uint64_t word;
 } member_t;
 
 typedef union {
     struct {
-        uint64_t silent : 4; /* since the last sign of the lead session */
-        uint64_t age : 4;    /* of heartbeat_at */
-        uint64_t clean : 1;  /* phase is "released" */
-        uint64_t same : 1;   /* server_id in the row is this server's */
-        uint64_t epoch : 4;
-        uint64_t faults : 4; /* left */
-        uint64_t done : 1;   /* what Moodle's tables say */
-        uint64_t twice : 1;  /* work began though it was done */
+        uint64_t silent : 4;          /* since the last sign of the lead session */
+        uint64_t age : 4;             /* of heartbeat_at */
+        uint64_t clean : 1;           /* phase is "released" */
+        uint64_t same : 1;            /* server_id in the row is this server's */
+        uint64_t epoch : 4, term : 4; /* the row: number and holder */
+        uint64_t faults : 4;          /* left */
+        uint64_t done : 1;            /* what Moodle's tables say */
+        uint64_t twice : 1;           /* work began though it was done */
+        uint64_t can_lose : 1, old_clean : 1, old_done : 1, old_term : 4; /* before the last raise */
     };
     uint64_t word;
 } database_t;
@@ -97,7 +100,8 @@ typedef struct {
     X(SESSION_END, ": THE DATABASE ENDS THE LEAD SESSION")                                                   \
     X(LOCK_GONE, ": THE LOCK IS GONE, the session lives")                                                    \
     X(SCRIPT_KILLED, ": THE SCRIPT IS KILLED")                                                               \
-    X(RESTART, "THE DATABASE RESTARTS, or another server takes over")
+    X(RESTART, "THE DATABASE RESTARTS, or another server takes over")                                        \
+    X(LOSS, "ANOTHER SERVER TAKES OVER WITHOUT THE LAST RAISE of the epoch")
 
 typedef enum {
 #define X(name, words) STEP_##name,

@@ -26,6 +26,7 @@ static inline bool steps_runs(const member_t *m) { return m->alive && !m->halt; 
 static inline bool steps_reaches(const member_t *m) { return steps_runs(m) && !m->cut; }
 
 bool steps_held(const world_t *w); /* the lead lock */
+unsigned steps_newest_term(const world_t *w);
 bool steps_in_time(const gen_t *g, const member_t *m);
 bool steps_keeper_due(const gen_t *g, const member_t *m);
 void steps_ghost_clear(member_t *m);

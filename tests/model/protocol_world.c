@@ -7,18 +7,26 @@ bool steps_held(const world_t *w)
     return false;
 }
 
-void steps_ghost_clear(member_t *m) { m->ghost = m->ghost_stale = m->ghost_epoch = 0; }
+void steps_ghost_clear(member_t *m) { m->ghost = m->ghost_stale = m->ghost_term = 0; }
 
 /* The script's process ends. Its statement goes on in the server, and nobody tells the server of a client behind a cut. */
 void steps_script_die(member_t *m)
 {
     if (m->script && m->conn && (m->stmt || m->cut)) {
-        m->ghost_epoch = m->ghost && m->ghost_epoch < m->epoch ? m->ghost_epoch : m->epoch;
+        m->ghost_term = m->ghost && m->ghost_term < m->term ? m->ghost_term : m->term;
         m->ghost = m->stmt || m->ghost == GHOST_RUNS ? GHOST_RUNS : GHOST_IDLE;
         m->ghost_stale = m->ghost_stale | m->stale;
     }
     m->script = SCRIPT_NONE;
     m->stmt = m->conn = m->stale = 0;
+}
+
+unsigned steps_newest_term(const world_t *w)
+{
+    unsigned newest = w->db.term;
+    for (int i = 0; i < w->n; i++)
+        if (w->m[i].term > newest) newest = w->m[i].term;
+    return newest;
 }
 
 bool steps_in_time(const gen_t *g, const member_t *m)
@@ -140,7 +148,7 @@ static void crash(const gen_t *g, int i, world_t w)
                      .hold = hold,
                      .ghost = m->ghost,
                      .ghost_stale = m->ghost_stale,
-                     .ghost_epoch = m->ghost_epoch};
+                     .ghost_term = m->ghost_term};
     *m = left;
     steps_put(g, STEP_CRASH, i, &w);
 }
@@ -182,10 +190,8 @@ void steps_of_luck(const gen_t *g, int i)
     if (g->w->db.faults) faults_of(g, i);
 }
 
-void steps_restart(const gen_t *g)
+static void restart(const gen_t *g, world_t w, step_t what)
 {
-    world_t w = *g->w;
-    if (!(g->p->kinds & FAULT_RESTART)) return;
     w.db.faults--;
     w.db.same = w.db.silent = 0;
     w.db.age = (unsigned)g->p->parts.ticks.grace; /* the new clock may say anything: this is the worst */
@@ -194,5 +200,30 @@ void steps_restart(const gen_t *g)
         w.m[i].conn = w.m[i].stmt = 0;
         steps_ghost_clear(&w.m[i]);
     }
-    steps_put(g, STEP_RESTART, 0, &w);
+    steps_put(g, what, 0, &w);
+}
+
+/* The row is as before the last raise, and so is Moodle's part of the database. What the lost leader has written is gone: whoever
+ * the row names is newer now, and not replaced any more. */
+static void lose_raise(const gen_t *g)
+{
+    world_t w = *g->w;
+    unsigned lost = w.db.term;
+    for (int i = 0; i < w.n; i++) {
+        member_t *m = &w.m[i];
+        if (m->term == w.db.old_term) m->stale = m->superseded = 0;
+        if (m->term) m->term = m->term == lost ? 1 : m->term + 1U;
+    }
+    w.db.term = w.db.old_term ? w.db.old_term + 1U : 0;
+    w.db.epoch--;
+    w.db.clean = w.db.old_clean;
+    w.db.done = w.db.old_done;
+    w.db.can_lose = 0;
+    restart(g, w, STEP_LOSS);
+}
+
+void steps_restart(const gen_t *g)
+{
+    if (g->p->kinds & FAULT_RESTART) restart(g, *g->w, STEP_RESTART);
+    if ((g->p->kinds & FAULT_LOSS) && g->w->db.can_lose) lose_raise(g);
 }

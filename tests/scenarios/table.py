@@ -38,7 +38,7 @@ SCENARIOS = (
     row(16, "The script's session is ended: a counted failure, then another try",
         ["contract:session_ended", "chaos:the script's session ended by an administrator"]),
     row(17, "A standby is promoted while the old primary lives",
-        ["chaos:standby promoted, old primary fenced 1 s later", "lease:other_server_means_the_whole_grace"], dbs=PG),
+        ["chaos:standby promoted, old primary fenced 1 s later", "lease:other_server_means_the_whole_grace", "lease:lost_raise_is_survived"], dbs=PG),
     row(18, "Standby or read-only server: refused", ["contract:a_standby", "contract:read_only"]),
     row(19, "PgBouncer: by transaction refused, by session allowed with a warning, the same when it resets after each transaction",
         ["contract:poolers"], dbs=PG),

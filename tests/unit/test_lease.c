@@ -107,9 +107,14 @@ static void grace(void **state)
     l.prev.age_ms = -3600000; /* the database's clock went back */
     assert_int_equal(lease_grace_left(&l, 50000), 8000);
     l.prev.age_ms = 3000;
-    snprintf(l.prev.server_id, sizeof l.prev.server_id,
-             "h/5432/90"); /* another server: its ages mean nothing */
+    snprintf(
+        l.prev.server_id, sizeof l.prev.server_id,
+        "h/5432/90"); /* another server: its ages mean nothing, and what it says may be older than a lost raise */
     assert_int_equal(lease_grace_left(&l, 50000), 8000);
+    snprintf(l.prev.phase, sizeof l.prev.phase, "released");
+    assert_int_equal(lease_grace_left(&l, 50000), 8000);
+    l.prev.server_id[0] = '\0'; /* a new row */
+    assert_int_equal(lease_grace_left(&l, 50000), 0);
 }
 
 /* evict is 15 s; the row never changes unless a line says so */
