@@ -1,5 +1,6 @@
 #include "bootstrap/output.h"
 #include "base/secret.h"
+#include "base/stop_plan.h"
 #include "bootstrap/output_json.h"
 #include "bootstrap/render.h"
 #include <openssl/evp.h>
@@ -14,13 +15,12 @@ enum {
     TEXT_MAX = PATH_MAX + 16,
     NGINX_CONNECTIONS = 2048, /* a request to PHP uses two of them */
     FPM_BACKLOG = 4096,
-    STOP_MARGIN_MS = 4000, /* nginx and PHP-FPM are asked less kindly 3 s before the budget's end */
 };
 
 typedef struct {
     render_value_t value[VALUES_MAX];
     size_t count;
-    char ca[TEXT_MAX], fpm_pass[TEXT_MAX], setup_php[TEXT_MAX];
+    char ca[TEXT_MAX], fpm_pass[TEXT_MAX], load_listen[TEXT_MAX], setup_php[TEXT_MAX];
 } values_t;
 
 static output_t *add_output(outputs_t *o, const site_t *s, const char *name, mode_t mode)
@@ -47,13 +47,15 @@ static void add_flag(values_t *v, const char *name, bool on)
     v->value[v->count++] = (render_value_t){.name = name, .type = RV_FLAG, .number = on};
 }
 
-/* What nginx may take to finish, once the lame duck is over: as PID 1 reckons. */
-static int64_t quiesce_s(const settings_t *set)
+/* From the very plan that process 1 goes by. PHP-FPM counts in whole seconds. */
+static void values_stop(const settings_t *set, values_t *v)
 {
-    int64_t budget = settings_int(set, SET_stop_timeout), lame = settings_int(set, SET_lame_duck);
-    if (lame > budget / 2) lame = budget / 2;
-    int64_t left = (budget - lame - STOP_MARGIN_MS) / 1000;
-    return left < 1 ? 1 : left;
+    stop_plan_t plan = stop_plan_make((uint64_t)settings_int(set, SET_stop_timeout),
+                                      (uint64_t)settings_int(set, SET_lame_duck));
+    uint64_t quiesce = stop_plan_length(&plan, SP_QUIESCE), finish = stop_plan_length(&plan, SP_FINISH);
+    uint64_t whole_s = (quiesce + finish) / 1000;
+    add_number(v, "quiesce_ms", (int64_t)quiesce);
+    add_number(v, "php_stop_s", whole_s ? (int64_t)whole_s : 1);
 }
 
 static bool has_own_ca(const site_t *s)
@@ -66,6 +68,7 @@ static void values_paths(const site_t *s, values_t *v)
     snprintf(v->ca, sizeof v->ca, "%s%s", has_own_ca(s) ? s->run_dir : s->ca_bundle,
              has_own_ca(s) ? "/ca.pem" : "");
     snprintf(v->fpm_pass, sizeof v->fpm_pass, "unix:%s/fpm.sock", s->run_dir);
+    snprintf(v->load_listen, sizeof v->load_listen, "unix:%s/nginx.sock", s->run_dir);
     snprintf(v->setup_php, sizeof v->setup_php, "%s/lib/setup.php", s->web_dir);
     add_text(v, "run_dir", s->run_dir);
     add_text(v, "local_dir", s->local_dir);
@@ -73,6 +76,7 @@ static void values_paths(const site_t *s, values_t *v)
     add_text(v, "web_dir", s->web_dir);
     add_text(v, "setup_php", v->setup_php);
     add_text(v, "fpm_pass", v->fpm_pass);
+    add_text(v, "load_listen", v->load_listen);
     add_text(v, "ca_bundle", v->ca);
 }
 
@@ -86,14 +90,13 @@ static void values_make(const site_t *s, values_t *v)
     add_text(v, "group", s->group);
     add_text(v, "listen", settings_str(set, SET_listen));
     add_text(v, "tz", settings_str(set, SET_tz));
-    add_flag(v, "log_access", settings_bool(set, SET_log_access));
     add_flag(v, "debug", settings_bool(set, SET_debug));
     add_flag(v, "router", s->has_router);
     add_number(v, "nginx_workers", s->nginx_workers);
     add_number(v, "nginx_connections", NGINX_CONNECTIONS);
     add_number(v, "nginx_read_s", request_s + 5); /* PHP-FPM ends it first and says so in its log */
     add_number(v, "request_s", request_s);
-    add_number(v, "quiesce_s", quiesce_s(set));
+    values_stop(set, v);
     add_number(v, "upload_bytes", settings_int(set, SET_upload_limit));
     add_number(v, "php_memory", settings_int(set, SET_php_memory));
     add_number(v, "fpm_children", s->fpm_children);

@@ -104,16 +104,10 @@ static void send_stop(child_t *c, int sig)
 
 static uint32_t entropy(const child_t *c) { return (uint32_t)(uv_hrtime() ^ ((uint64_t)c->pid << 7)); }
 
-static uint64_t stop_left(const child_t *c)
+static uint64_t until(uint64_t at_ms)
 {
     uint64_t now = clock_ms();
-    return c->stop_deadline_ms > now ? c->stop_deadline_ms - now : 0;
-}
-
-/* A short grace is halved between asking and insisting. */
-static uint64_t until_insisting(uint64_t left)
-{
-    return left > 2 * CHILD_INSIST_MS ? left - CHILD_INSIST_MS : left / 2;
+    return at_ms > now ? at_ms - now : 0;
 }
 
 static void arm(child_t *c)
@@ -129,10 +123,10 @@ static void arm(child_t *c)
         ms = restart_delay_ms(&c->restart, entropy(c)) + 1;
         break;
     case DL_GRACE:
-        ms = until_insisting(stop_left(c)) + 1;
+        ms = until(c->insist_at_ms) + 1;
         break;
     case DL_INSIST:
-        ms = stop_left(c) + 1;
+        ms = until(c->kill_at_ms) + 1;
         break;
     case DL_KILL:
         ms = KILL_MS;
@@ -163,7 +157,6 @@ static void child_feed(child_t *c, child_event_t event)
     if (step->actions & ACT_INSIST) send_stop(c, c->row->last_signal);
     if (step->actions & ACT_KILL) {
         child_kill_now(c);
-        c->stop_deadline_ms = clock_ms() + 2 * KILL_MS;
     }
     bool started = !(step->actions & ACT_SPAWN) || spawn_now(c);
     child_enter(c, step);
@@ -178,11 +171,13 @@ static void child_feed(child_t *c, child_event_t event)
 void child_start(child_t *c) { child_feed(c, CE_START); }
 void child_ready(child_t *c) { child_feed(c, CE_READY); }
 
-void child_stop(child_t *c, uint64_t grace_ms)
+void child_stop(child_t *c, uint64_t insist_ms, uint64_t kill_ms)
 {
     bool stopping = c->state == CS_STOPPING || c->state == CS_INSISTING;
-    if (stopping && grace_ms >= stop_left(c)) return;
-    c->stop_deadline_ms = clock_ms() + grace_ms;
+    if (stopping && kill_ms >= until(c->kill_at_ms) && insist_ms >= until(c->insist_at_ms)) return;
+    uint64_t now = clock_ms(), insist_at = now + insist_ms, kill_at = now + kill_ms;
+    if (!stopping || insist_at < c->insist_at_ms) c->insist_at_ms = insist_at;
+    if (!stopping || kill_at < c->kill_at_ms) c->kill_at_ms = kill_at;
     if (stopping)
         arm(c);
     else

@@ -11,8 +11,6 @@
 #include <stdint.h>
 #include <uv.h>
 
-enum { CHILD_INSIST_MS = 2000 };
-
 typedef enum { CK_DAEMON, CK_ONESHOT, CK_ROLE, CK_ROLE_ONESHOT } child_kind_t;
 typedef enum { READY_AT_ONCE, READY_BY_PROBE, READY_BY_EVENT } child_ready_t;
 
@@ -21,7 +19,7 @@ typedef struct child_row { /* constant description of a service */
     child_kind_t kind;
     child_ready_t ready;
     stream_kind_t stream;         /* of stdout and stderr; a role's stdout carries events */
-    int stop_signal, last_signal; /* asks; asks again CHILD_INSIST_MS before SIGKILL */
+    int stop_signal, last_signal; /* asks; asks again before SIGKILL */
     unsigned max_deaths;          /* within death_window_ms; 0: tried again for ever */
     uint64_t death_window_ms;
     uint64_t start_ms; /* to become ready; 0: no limit */
@@ -46,8 +44,8 @@ struct child {
     child_state_t state;
     pid_t pid; /* -1: none */
     uint64_t started_ms, changed_ms;
-    uint64_t stop_deadline_ms; /* clock_ms when the current stop turns into SIGKILL */
-    int exit_status;           /* wait status of the last exit; valid when exits > 0 */
+    uint64_t insist_at_ms, kill_at_ms; /* clock_ms when the current stop asks again, and turns into SIGKILL */
+    int exit_status;                   /* wait status of the last exit; valid when exits > 0 */
     unsigned exits, starts;
     restart_t restart;
     err_t last_error; /* why the last start failed, or the last role error */
@@ -61,8 +59,8 @@ struct child {
 
 void child_init(child_t *c, uv_loop_t *loop, const child_row_t *row, const child_hooks_t *hooks, int slot);
 void child_start(child_t *c);
-void child_stop(child_t *c,
-                uint64_t grace_ms); /* until SIGKILL; a second call may shorten it, never lengthen it */
+/* Asks; asks again after insist_ms; SIGKILL after kill_ms. A second call may shorten that, never lengthen it. */
+void child_stop(child_t *c, uint64_t insist_ms, uint64_t kill_ms);
 void child_ready(child_t *c);
 void child_signal(child_t *c, int sig); /* to the leader alone; nothing when there is no process */
 void child_kill_now(child_t *c);        /* SIGKILL to its group; its state follows at the exit */

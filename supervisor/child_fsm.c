@@ -114,7 +114,7 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
 };
 
 static const child_deadline_t DEADLINE[CS_COUNT_] = {
-    [CS_DOWN] = DL_NONE,       [CS_STARTING] = DL_START, [CS_UP] = DL_NONE,          [CS_BOUNCING] = DL_GRACE,
+    [CS_DOWN] = DL_NONE,       [CS_STARTING] = DL_START, [CS_UP] = DL_NONE,          [CS_BOUNCING] = DL_KILL,
     [CS_BACKOFF] = DL_BACKOFF, [CS_STOPPING] = DL_GRACE, [CS_INSISTING] = DL_INSIST, [CS_KILLING] = DL_KILL,
     [CS_FAILED] = DL_NONE,     [CS_DONE] = DL_NONE,
 };

@@ -1,4 +1,5 @@
 #include "base/fd.h"
+#include "supervisor/cmd_drain.h"
 #include "supervisor/cmd_table.h"
 #include "supervisor/doc.h"
 #include <stdio.h>
@@ -46,7 +47,9 @@ static void show_json(buf_t *out, const settings_t *s)
         add_string(out, "msg", issue->msg);
         buf_str(out, "}");
     }
-    buf_str(out, "]}\n");
+    buf_str(out, "],\n\"stop\":");
+    cmd_drain_arithmetic_json(out, s);
+    buf_str(out, "}\n");
 }
 
 static void show_text(buf_t *out, const settings_t *s)
@@ -60,6 +63,7 @@ static void show_text(buf_t *out, const settings_t *s)
         buf_printf(out, "%-34s %-34s %s\n", SETTINGS[i].name, *value ? buf_cstr(&v) : "-",
                    settings_origin_name(s, id));
     }
+    cmd_drain_arithmetic(out, s);
 }
 
 int cmd_config_show(const cli_args_t *args)

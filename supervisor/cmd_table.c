@@ -117,8 +117,9 @@ const cli_cmd_t CLI_COMMANDS[] = {
     {.name = "config show",
      .operands = "",
      .help = "Every setting in force, and where it comes from.",
-     .detail =
-         "Secrets are shown as <secret>, unresolved ARNs as they are. Mistakes follow on standard error.",
+     .detail = "Secrets are shown as <secret>, unresolved ARNs as they are. Below them stands how the time "
+               "of a stop is "
+               "shared out. Mistakes follow on standard error.",
      .examples = "moodlectl config show",
      .opts = {JSON_OPTION},
      .run = cmd_config_show},

@@ -1,28 +1,12 @@
 #include "supervisor/fcgi.h"
-#include "base/fd.h"
-#include <errno.h>
+#include "supervisor/ask.h"
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
-enum {
-    ANSWER_MAX = 16384,
-    TYPE_BEGIN = 1,
-    TYPE_END = 3,
-    TYPE_PARAMS = 4,
-    TYPE_STDIN = 5,
-    TYPE_STDOUT = 6,
-    ROLE_RESPONDER = 1
-};
+enum { TYPE_BEGIN = 1, TYPE_END = 3, TYPE_PARAMS = 4, TYPE_STDIN = 5, TYPE_STDOUT = 6, ROLE_RESPONDER = 1 };
 
 struct fcgi_get {
-    uv_poll_t poll;
-    uv_timer_t timer;
-    int fd, handles;
-    unsigned char answer[ANSWER_MAX];
-    size_t len;
+    ask_t *ask;
     fcgi_fn *fn;
     void *arg;
 };
@@ -89,121 +73,51 @@ size_t fcgi_parse(const unsigned char *in, size_t len, char *out, size_t size, i
     return got;
 }
 
-static void on_closed(uv_handle_t *handle)
+static bool is_whole(const unsigned char *bytes, size_t len)
 {
-    fcgi_get_t *g = handle->data;
-    if (--g->handles > 0) return;
-    fd_close(&g->fd);
-    free(g);
-}
-
-static void close_all(fcgi_get_t *g)
-{
-    uv_close((uv_handle_t *)&g->timer, on_closed);
-    if (g->handles == 2) uv_close((uv_handle_t *)&g->poll, on_closed);
-}
-
-static void finish(fcgi_get_t *g, const char *body, size_t len, const err_t *err)
-{
-    g->fn(g->arg, body, len, err);
-    close_all(g);
-}
-
-static void fail(fcgi_get_t *g, const char *what)
-{
-    err_t err = {0};
-    err_sys(&err, ERR_PROBE_FAILED, "%s", what);
-    finish(g, NULL, 0, &err);
-}
-
-static void on_timeout(uv_timer_t *timer)
-{
-    errno = ETIMEDOUT;
-    fail(timer->data, "php-fpm's answer");
-}
-
-static void on_answer(fcgi_get_t *g)
-{
-    char text[ANSWER_MAX];
-    int end = 0;
-    size_t n = fcgi_parse(g->answer, g->len, text, sizeof text, &end);
-    const char *body = memmem(text, n, "\r\n\r\n", 4);
-    if (!body) {
-        errno = EPROTO;
-        fail(g, "php-fpm's answer");
-        return;
-    }
-    body += 4;
-    finish(g, body, n - (size_t)(body - text), NULL);
-}
-
-static void on_readable(uv_poll_t *poll, int status, int events)
-{
-    fcgi_get_t *g = poll->data;
-    (void)status;
-    (void)events;
-    ssize_t n = read(g->fd, g->answer + g->len, sizeof g->answer - g->len);
-    if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
-    if (n < 0) {
-        fail(g, "reading php-fpm's answer");
-        return;
-    }
-    g->len += (size_t)n;
     char unused[1];
     int end = 0;
-    fcgi_parse(g->answer, g->len, unused, 0, &end);
-    if (n == 0 || end || g->len == sizeof g->answer) on_answer(g);
+    fcgi_parse(bytes, len, unused, 0, &end);
+    return end;
 }
 
-/* connect(2) on a unix socket succeeds or fails at once; EAGAIN means a full backlog. The request fits the socket buffer. */
-static int send_request(int fd, const char *path, const char *uri)
+static void on_answer(void *arg, const unsigned char *bytes, size_t len, const err_t *failure)
 {
-    struct sockaddr_un sa = {.sun_family = AF_UNIX};
-    unsigned char request[512];
-    size_t n = fcgi_request(uri, request, sizeof request);
-    if (n == 0 || strlen(path) >= sizeof sa.sun_path) {
-        errno = ENAMETOOLONG;
-        return -1;
+    fcgi_get_t *g = arg;
+    char text[ASK_ANSWER_MAX];
+    err_t err = {0};
+    int end = 0;
+    size_t n = bytes ? fcgi_parse(bytes, len, text, sizeof text, &end) : 0;
+    const char *body = memmem(text, n, "\r\n\r\n", 4);
+    if (body) {
+        body += 4;
+        g->fn(g->arg, body, n - (size_t)(body - text), NULL);
+    } else {
+        if (!failure) err_set(&err, ERR_PROBE_FAILED, "php-fpm's answer is no answer");
+        g->fn(g->arg, NULL, 0, failure ? failure : &err);
     }
-    memcpy(sa.sun_path, path, strlen(path) + 1);
-    if (connect(fd, (struct sockaddr *)&sa, sizeof sa) < 0) return -1;
-    return send(fd, request, n, MSG_NOSIGNAL) == (ssize_t)n ? 0 : -1;
-}
-
-static void on_early_failure(uv_timer_t *timer)
-{
-    fcgi_get_t *g = timer->data;
-    errno = (int)g->len; /* put there by fcgi_get: no answer can have come yet */
-    fail(g, "connecting to php-fpm");
+    free(g);
 }
 
 fcgi_get_t *fcgi_get(uv_loop_t *loop, const char *socket_path, const char *uri, uint64_t ms, fcgi_fn *fn,
                      void *arg)
 {
+    unsigned char request[ASK_REQUEST_MAX];
     fcgi_get_t *g = calloc(1, sizeof *g);
     if (!g) return NULL;
     g->fn = fn;
     g->arg = arg;
-    g->handles = 1;
-    uv_timer_init(loop, &g->timer);
-    g->timer.data = g;
-    g->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    uv_update_time(loop);
-    if (g->fd < 0 || send_request(g->fd, socket_path, uri) < 0 || uv_poll_init(loop, &g->poll, g->fd) < 0) {
-        g->len = (size_t)errno;
-        uv_timer_start(&g->timer, on_early_failure, 0, 0);
-        return g;
-    }
-    g->handles = 2;
-    g->poll.data = g;
-    uv_poll_start(&g->poll, UV_READABLE, on_readable);
-    uv_timer_start(&g->timer, on_timeout, ms, 0);
-    return g;
+    size_t n = fcgi_request(uri, request, sizeof request);
+    g->ask = ask_unix(loop, socket_path, "php-fpm", request, n, is_whole, ms, on_answer, g);
+    if (g->ask) return g;
+    free(g);
+    return NULL;
 }
 
 void fcgi_cancel(fcgi_get_t **get)
 {
     if (!*get) return;
-    close_all(*get);
+    ask_cancel(&(*get)->ask);
+    free(*get);
     *get = NULL;
 }

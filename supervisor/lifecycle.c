@@ -1,5 +1,6 @@
 #include "supervisor/lifecycle.h"
 #include "base/clock.h"
+#include "supervisor/drain.h"
 #include "supervisor/roles.h"
 #include "supervisor/rotation.h"
 #include "supervisor/status.h"
@@ -8,29 +9,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 enum {
-    KILL_MARGIN_MS = 1000, /* the last SIGKILL leaves this much of the budget for the exit itself */
-    STRAYS_MS = 3000,      /* strays get SIGKILL after that long */
+    STRAYS_MS = 3000, /* strays get SIGKILL after that long */
     SWEEP_TICK_MS = 50,
 };
 
 static void advance(member_t *m);
-
-static uint64_t budget_left(const member_t *m)
-{
-    uint64_t gone = clock_ms() - m->drain.began_ms;
-    return gone >= m->drain.budget_ms ? 0 : m->drain.budget_ms - gone;
-}
-
-/* How long a service may take to stop. Outside a drain: as long as a drain would give it. */
-static uint64_t grace_ms(const member_t *m)
-{
-    if (m->drain.asked >= 3) return 0;
-    uint64_t budget = (uint64_t)settings_int(m->set, SET_stop_timeout);
-    uint64_t left = lifecycle_is_stopping(m->phase) ? budget_left(m) : budget;
-    return left > KILL_MARGIN_MS ? left - KILL_MARGIN_MS : 0;
-}
 
 /* In HOLD it is the time that old code waits for its replacement. The orchestrator sees the status. */
 static void on_deadline(uv_timer_t *timer)
@@ -38,7 +24,7 @@ static void on_deadline(uv_timer_t *timer)
     member_t *m = timer->data;
     if (m->phase == LP_HOLD)
         lifecycle_fail(m, err_status(m->reason_id), m->reason_id, m->reason);
-    else
+    else if (drain_may_quiesce(m))
         lifecycle_event(m, LE_DEADLINE);
 }
 
@@ -50,45 +36,14 @@ static void arm(member_t *m, uint64_t ms)
     uv_timer_start(&m->deadline, on_deadline, ms ? ms : 1, 0);
 }
 
-static uint64_t lame_ms(const member_t *m)
-{
-    uint64_t lame = (uint64_t)settings_int(m->set, SET_lame_duck), half = m->drain.budget_ms / 2;
-    return lame < half ? lame : half; /* requests need time, too */
-}
-
-static void begin_drain(member_t *m)
-{
-    if (m->drain.began_ms) return;
-    m->drain.began_ms = m->drain.phase_ms = clock_ms();
-    m->drain.budget_ms = (uint64_t)settings_int(m->set, SET_stop_timeout);
-    logfmt_own(LOG_NOTICE_, ERR_NONE, "drain.begin",
-               "stopping: %llu ms in all, of these %llu ms serving on while unready",
-               (unsigned long long)m->drain.budget_ms, (unsigned long long)lame_ms(m));
-}
-
-static void report_drain(const member_t *m)
-{
-    const drain_t *d = &m->drain;
-    bool clean = d->cut_short == 0;
-    uint64_t total = clock_ms() - d->began_ms;
-    logfmt_own(
-        clean ? LOG_NOTICE_ : LOG_WARN_, clean ? ERR_NONE : ERR_DRAIN_DIRTY, "drain.end",
-        "stopped in %llu ms (lame %llu, nginx %llu, php-fpm %llu, rest %llu), %u cut short, %u strays, %s",
-        (unsigned long long)total, (unsigned long long)d->spent_ms[LP_LAME],
-        (unsigned long long)d->spent_ms[LP_QUIESCE], (unsigned long long)d->spent_ms[LP_FINISH],
-        (unsigned long long)d->spent_ms[LP_SWEEP], d->cut_short, d->strays, clean ? "clean" : "not clean");
-    logfmt_metric("DrainDuration", (double)total, "Milliseconds");
-}
-
 static void on_enter(member_t *m)
 {
     switch (m->phase) {
     case LP_LAME:
-        arm(m, lame_ms(m));
+        arm(m, drain_left(m, SP_LAME));
         break;
     case LP_EXIT:
-        report_drain(m);
-        if (m->exit_status == EXIT_OK && m->drain.cut_short) m->exit_status = EXIT_DRAIN_DIRTY;
+        drain_end(m);
         uv_stop(m->loop);
         break;
     default:
@@ -100,18 +55,16 @@ static void on_enter(member_t *m)
 static void enter(member_t *m, const lifecycle_step_t *step)
 {
     lifecycle_phase_t from = m->phase;
-    uint64_t now = clock_ms();
-    if (lifecycle_is_stopping(step->next)) begin_drain(m);
-    if (lifecycle_is_stopping(from)) m->drain.spent_ms[from] += now - m->drain.phase_ms;
-    m->drain.phase_ms = m->phase_since_ms = now;
+    drain_phase_over(m);
     m->phase = step->next;
     logfmt_own(LOG_NOTICE_, ERR_NONE, "phase", "%s -> %s: %s%s%s", lifecycle_phase_name(from),
                lifecycle_phase_name(step->next), step->why, m->phase == LP_HOLD ? ": " : "",
                m->phase == LP_HOLD ? m->reason : "");
     if (m->phase == LP_SERVE && !m->served)
-        logfmt_metric("StartupDuration", (double)(now - m->started_ms), "Milliseconds");
+        logfmt_metric("StartupDuration", (double)(m->phase_since_ms - m->started_ms), "Milliseconds");
     m->served |= m->phase == LP_SERVE;
     status_write(m); /* before anything is signalled: the health check must turn first */
+    if (lifecycle_is_stopping(m->phase)) drain_begin(m, m->phase == LP_LAME);
     on_enter(m);
 }
 
@@ -130,13 +83,8 @@ void lifecycle_stop(member_t *m, const char *who)
                m->drain.asked == 1   ? "draining"
                : m->drain.asked == 2 ? "hurrying"
                                      : "killing what is left");
-    bool was_finishing = m->phase == LP_QUIESCE || m->phase == LP_FINISH;
+    if (m->drain.asked > 1) drain_hurry(m); /* which makes advance shorten what was granted */
     lifecycle_event(m, m->drain.asked == 1 ? LE_STOP : LE_HURRY);
-    /* nginx and php-fpm take QUIT as "finish what you have", TERM as "now" (nginx.org "Controlling nginx", php-fpm(8)) */
-    if (m->drain.asked == 2 && was_finishing) {
-        if (m->children[SV_NGINX].state == CS_STOPPING) child_signal(&m->children[SV_NGINX], SIGTERM);
-        if (m->children[SV_FPM].state == CS_STOPPING) child_signal(&m->children[SV_FPM], SIGTERM);
-    }
     advance(m);
 }
 
@@ -184,6 +132,24 @@ static bool is_switched_off(const member_t *m, service_id_t id)
     }
 }
 
+/* nginx and php-fpm take QUIT as "finish what you have", TERM as "now" (nginx.org "Controlling nginx", php-fpm(8)); nginx cuts by
+ * itself first, by worker_shutdown_timeout, and then its access log names what was cut. A role is only reminded by the second TERM. */
+static void stop_child(const member_t *m, child_t *c)
+{
+    uint64_t quiesce = drain_left(m, SP_QUIESCE), finish = drain_left(m, SP_FINISH),
+             sweep = drain_left(m, SP_SWEEP);
+    switch (c->slot) {
+    case SV_NGINX:
+        child_stop(c, (quiesce + finish) / 2, finish);
+        break;
+    case SV_FPM:
+        child_stop(c, finish, sweep);
+        break;
+    default:
+        child_stop(c, quiesce, sweep);
+    }
+}
+
 static void apply_wants(member_t *m)
 {
     for (int id = 0; id < SV_COUNT_; id++) {
@@ -194,7 +160,7 @@ static void apply_wants(member_t *m)
             child_start(c);
             break;
         case WANT_OFF:
-            child_stop(c, grace_ms(m));
+            stop_child(m, c);
             break;
         case WANT_KEEP:
             break;
@@ -213,8 +179,8 @@ static bool all_gone(const member_t *m)
 static bool sweep(member_t *m)
 {
     if (!all_gone(m)) return false; /* their exits call advance again */
-    bool must_die =
-        budget_left(m) <= KILL_MARGIN_MS || m->drain.asked >= 2 || clock_ms() - m->phase_since_ms > STRAYS_MS;
+    uint64_t waited = clock_ms() - m->phase_since_ms;
+    bool must_die = drain_left(m, SP_SWEEP) == 0 || m->drain.asked >= 2 || waited > STRAYS_MS;
     unsigned left = strays_signal(must_die ? SIGKILL : SIGTERM, m->drain.strays == 0);
     if (left > m->drain.strays) m->drain.strays = left;
     if (left == 0) return true;
@@ -271,7 +237,10 @@ static void advance(member_t *m)
 static bool on_prepare(child_t *c, spawn_spec_t *ret_spec)
 {
     member_t *m = c->loop->data;
+    char path[256];
     services_spec(m->services, (service_id_t)c->slot, ret_spec);
+    if (c->slot == SV_NGINX) /* a killed master has left its socket, and a new one could not bind */
+        unlink(services_run_path(m->services, NGINX_LOAD_SOCKET, path, sizeof path));
     return true;
 }
 
@@ -401,7 +370,7 @@ bool lifecycle_reload(member_t *m)
     child_t *c = &m->children[SV_PREPARE];
     if (lifecycle_is_stopping(m->phase) || !child_is_gone(c) || m->phase < LP_LEAD) return false;
     m->reloading = true;
-    child_stop(c, 0); /* from DONE to DOWN */
+    child_stop(c, 0, 0); /* from DONE to DOWN */
     child_start(c);
     return true;
 }

@@ -158,15 +158,24 @@ void logfmt_role(const char *src, log_level_t level, const char *id, const char 
 }
 
 /* CloudWatch user guide, "Embedded metric format specification": one object, nothing around it; no per-task dimension. */
-void logfmt_metric(const char *name, double value, const char *unit)
+void logfmt_metrics(const logfmt_metric_t *list, size_t count)
 {
     if (!f.json) return;
     buf_clear(&f.line);
     buf_printf(&f.line,
                "{\"_aws\":{\"Timestamp\":%llu,\"CloudWatchMetrics\":[{\"Namespace\":\"moodlectl\","
-               "\"Dimensions\":[[\"Service\"]],"
-               "\"Metrics\":[{\"Name\":\"%s\",\"Unit\":\"%s\"}]}]},\"Service\":\"moodle\",\"%s\":%.17g,"
-               "\"member\":\"%s\"",
-               (unsigned long long)clock_wall_ms(), name, unit, name, value, f.member);
+               "\"Dimensions\":[[\"Service\"]],\"Metrics\":[",
+               (unsigned long long)clock_wall_ms());
+    for (size_t i = 0; i < count; i++)
+        buf_printf(&f.line, "%s{\"Name\":\"%s\",\"Unit\":\"%s\"}", i ? "," : "", list[i].name, list[i].unit);
+    buf_str(&f.line, "]}]},\"Service\":\"moodle\"");
+    for (size_t i = 0; i < count; i++) buf_printf(&f.line, ",\"%s\":%.17g", list[i].name, list[i].value);
+    buf_printf(&f.line, ",\"member\":\"%s\"", f.member);
     tail(OUT_OTHER);
+}
+
+void logfmt_metric(const char *name, double value, const char *unit)
+{
+    const logfmt_metric_t one = {name, value, unit};
+    logfmt_metrics(&one, 1);
 }

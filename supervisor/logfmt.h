@@ -23,7 +23,13 @@ void logfmt_own(log_level_t level, err_id_t id, const char *event, const char *f
 void logfmt_sink(log_level_t level, err_id_t id, const char *msg); /* for log_set_sink */
 /* A message of a role, under its own source. */
 void logfmt_role(const char *src, log_level_t level, const char *id, const char *msg, size_t len);
+typedef struct logfmt_metric {
+    const char *name;
+    double value;
+    const char *unit;
+} logfmt_metric_t;
 /* One CloudWatch Embedded Metric Format line (JSON format only), namespace moodlectl, dimension Member-free: Service=moodle. */
+void logfmt_metrics(const logfmt_metric_t *list, size_t count);
 void logfmt_metric(const char *name, double value, const char *unit);
 
 #endif

@@ -72,6 +72,20 @@ void logfwd_watch(void (*fn)(void *arg), void *arg)
     watch.arg = arg;
 }
 
+static struct {
+    bool dropped;
+    void (*fn)(void *arg, const char *json, size_t len);
+    void *arg;
+} access_lines;
+
+void logfwd_forward_access(bool forward) { access_lines.dropped = !forward; }
+
+void logfwd_on_access(void (*fn)(void *arg, const char *json, size_t len), void *arg)
+{
+    access_lines.fn = fn;
+    access_lines.arg = arg;
+}
+
 /* auth_failed() in PostgreSQL's libpq/auth.c, ER_ACCESS_DENIED_ERROR of MySQL and MariaDB, -WRONGPASS and -NOAUTH of Redis */
 static void watch_php(const char *bytes, size_t len)
 {
@@ -103,7 +117,8 @@ static void on_line(void *arg, const char *bytes, size_t len, unsigned part, boo
     if (part == 0 && len == 0) return;
     if (part == 0 && s->kind == STREAM_NGINX && is_json_object(bytes, len)) {
         level = access_level(bytes, len);
-        logfmt_child_object("nginx.access", level, OUT_ACCESS, bytes, len);
+        if (!access_lines.dropped) logfmt_child_object("nginx.access", level, OUT_ACCESS, bytes, len);
+        if (access_lines.fn) access_lines.fn(access_lines.arg, bytes, len);
         if (level == LOG_WARN_ && watch.fn) watch.fn(watch.arg);
         return;
     }

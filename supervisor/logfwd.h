@@ -21,6 +21,10 @@ typedef void stream_event_fn(void *arg, const char *line, size_t len);
  * ended with a status of 500 or more. May be wrong, and often. */
 void logfwd_watch(void (*fn)(void *arg), void *arg);
 
+/* nginx's access lines: are they part of the log? And `fn`, if any, is given each of them. */
+void logfwd_forward_access(bool forward);
+void logfwd_on_access(void (*fn)(void *arg, const char *json, size_t len), void *arg);
+
 /* Takes over `fd`, the read end of a pipe. `src` must outlive the stream. NULL: out of memory (fd is closed). */
 stream_t *stream_open(uv_loop_t *loop, int fd, stream_kind_t kind, const char *src, log_level_t level,
                       stream_event_fn *on_event, void *arg);

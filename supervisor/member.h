@@ -3,8 +3,11 @@
 #define MOODLECTL_SUPERVISOR_MEMBER_H
 
 #include "base/settings.h"
+#include "base/stop_plan.h"
 #include "supervisor/child.h"
+#include "supervisor/drain_tally.h"
 #include "supervisor/lifecycle_fsm.h"
+#include "supervisor/nginx_load.h"
 #include "supervisor/probe.h"
 #include "supervisor/services.h"
 #include <jansson.h>
@@ -37,13 +40,18 @@ typedef struct rotation {  /* what role secrets last said; rotation.c */
     uint64_t suspected_ms; /* clock_ms of the last suspicion that was handed on */
 } rotation_t;
 
-typedef struct drain {            /* one stop, from its first second */
-    uint64_t began_ms, phase_ms;  /* clock_ms; phase_ms: when the present phase began */
-    uint64_t budget_ms;           /* the whole stop */
+typedef struct drain { /* one stop, from its first second; drain.c */
+    uint64_t began_ms; /* clock_ms; 0: none */
+    stop_plan_t plan;
     uint64_t spent_ms[LP_COUNT_]; /* per phase, for the report */
     unsigned asked;               /* stops asked for */
     unsigned cut_short;           /* children that were cut short */
     unsigned strays;
+    ask_t *asking; /* nginx is being asked what it has under way */
+    bool load_known, lame_over;
+    nginx_load_t load;
+    drain_tally_t tally;
+    uint64_t resets_before; /* tcp_resets() when nginx was told to accept no more */
 } drain_t;
 
 typedef struct member {

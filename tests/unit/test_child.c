@@ -151,7 +151,7 @@ static void test_a_polite_stop(void **state)
     (void)state;
     start("obedient", NULL);
     run_until(CS_UP);
-    child_stop(&child, 5000);
+    child_stop(&child, 5000, 5000);
     run_until(CS_DOWN);
     assert_int_equal(entered[CS_KILLING], 0);
     assert_true(WIFEXITED(child.exit_status));
@@ -162,9 +162,9 @@ static void test_a_stubborn_one_is_killed_when_its_grace_is_over(void **state)
     (void)state;
     start("stubborn", NULL);
     run_until(CS_UP);
-    child_stop(&child, 60000);
-    child_stop(&child, 80);    /* shortens */
-    child_stop(&child, 60000); /* does not lengthen */
+    child_stop(&child, 50000, 60000);
+    child_stop(&child, 40, 80);       /* shortens */
+    child_stop(&child, 50000, 60000); /* does not lengthen */
     uint64_t asked = clock_ms();
     run_until(CS_DOWN);
     assert_true(clock_ms() - asked < 5000);
@@ -220,7 +220,7 @@ static void test_commands_reach_a_role(void **state)
     assert_true(child_send(&child, "{\"cmd\":\"hello\"}\n"));
     for (int i = 0; i < 200 && !strstr(buf_cstr(&events), "hello"); i++) uv_run(&loop, UV_RUN_ONCE);
     assert_non_null(strstr(events.data, "{\"cmd\":\"hello\"}"));
-    child_stop(&child, 2000);
+    child_stop(&child, 2000, 2000);
     run_until(CS_DOWN);
 }
 

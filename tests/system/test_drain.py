@@ -1,0 +1,155 @@
+"""A stop: what becomes of each kind of request, and what the report says of it."""
+import json
+import signal
+import socket
+import threading
+import time
+
+from lib.case import check, equal, test
+from lib.proc import wait_for
+
+
+class Client:
+    """One raw connection, to see what http.client would hide."""
+
+    def __init__(self, m, seconds=40):
+        self.m = m
+        self.socket = socket.create_connection((m.address, m.port), timeout=seconds)
+        self.file = self.socket.makefile("rb")
+
+    def send(self, path, method="GET", version="1.1", headers=(), body=b""):
+        lines = [f"{method} {path} HTTP/{version}", f"Host: {self.m.site.url.split('//')[1]}", *headers, "", ""]
+        self.socket.sendall("\r\n".join(lines).encode() + body)
+        return self
+
+    def answer(self):
+        """(status, headers, body); status 0: the connection was closed without an answer."""
+        line = self.file.readline()
+        if not line:
+            return 0, {}, b""
+        headers = {}
+        while (h := self.file.readline().strip()):
+            name, _, value = h.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        if "content-length" in headers:
+            body = self.file.read(int(headers["content-length"]))
+        elif headers.get("transfer-encoding") == "chunked":
+            body = b""
+            while (n := int(self.file.readline() or b"0", 16)):
+                body += self.file.read(n)
+                self.file.readline()
+            self.file.readline()
+        else:
+            body = self.file.read()
+        return int(line.split()[1]), headers, body
+
+    def is_closed(self):
+        self.socket.settimeout(5)
+        return self.socket.recv(1) == b""
+
+
+def report(m):
+    """The numbers of drain.end, from its metrics line."""
+    for line in m.raw_log().split("\n"):
+        if '"DrainDuration"' in line:
+            return json.loads(line)
+    raise AssertionError(f"no report of the drain\n{m.tail()}")
+
+
+@test(dbs=("pgsql",), standin=True)
+def every_answer_says_close_and_none_is_lost(t):
+    """In the lame duck: scripts, static files, downloads, errors, a body, HTTP/1.0; each on a connection that was kept before."""
+    site = t.site(installed="base", MOODLECTL_LAME_DUCK="4s")
+    m, = site.serve((1,))
+    asked = {"script": ("/login/index.php", "GET", 200), "static": ("/theme/boost/style/moodle.css", "GET", 200), "download": ("/pluginfile.php/1/local_standin/hello/0/hello.txt", "GET", 200),
+             "folder": ("/login/", "GET", 200), "redirect": ("/login", "GET", 301), "no file": ("/nowhere.png", "GET", 404), "no script": ("/nowhere.php", "GET", 404),
+             "hidden": ("/config.php", "GET", 404), "dot": ("/.git/config", "GET", 404), "health": ("/-/ready", "GET", None), "form": ("/login/index.php", "POST", None)}
+    clients = {}
+    for what, (path, method, _) in asked.items():
+        clients[what] = Client(m).send("/login/index.php")
+        status, headers, _ = clients[what].answer()
+        equal((status, headers.get("connection")), (200, "keep-alive"), f"before the stop, {what}")
+    old = Client(m)
+    wait_for("these requests are in the log", lambda: len(m.log(src="nginx.access")) == len(asked), 5)
+    m.signal(signal.SIGTERM)
+    m.wait_phase("LAME", 5)
+    for what, (path, method, wanted) in asked.items():
+        body = b"a=" + b"b" * 100000 if method == "POST" else b""
+        head = ["Content-Type: application/x-www-form-urlencoded", f"Content-Length: {len(body)}"] if body else []
+        status, headers, _ = clients[what].send(path, method, headers=head, body=body).answer()
+        check(wanted is None or status == wanted, f"{what}: status {status}, should be {wanted}")
+        equal(headers.get("connection"), "close", f"{what}: Connection, with status {status}")
+        check(clients[what].is_closed(), f"{what}: the connection is still open")
+    status, headers, body = old.send("/login/index.php", version="1.0", headers=["Connection: keep-alive"]).answer()
+    equal((status, headers.get("connection"), b"</html>" in body), (200, "close", True), "HTTP/1.0")
+    equal(m.wait_exit(20), 0, "exit status")
+    r = report(m)
+    equal((r["RequestsAborted"], r["RequestsCut"], r["DrainClean"]), (0, 0, 1), f"report {r}")
+    equal(r["RequestsCompleted"], len(asked), f"completed, all but the health check and with HTTP/1.0: {r}")
+
+
+@test(dbs=("pgsql",), standin=True)
+def what_outlives_the_budget_is_cut_and_counted(t):
+    """At its second, with the log naming it: a long script and an upload that stalls. A client that goes away is told apart."""
+    site = t.site(installed="base", MOODLECTL_LAME_DUCK="1s", MOODLECTL_STOP_TIMEOUT="10s")
+    m, = site.serve((1,))
+    idle = Client(m).send("/login/index.php")
+    equal(idle.answer()[0], 200, "a page before")
+    long, gone = Client(m).send("/local/slow.php?ms=60000"), Client(m).send("/local/slow.php?ms=60001")
+    upload = Client(m).send("/login/index.php", "POST", headers=["Content-Length: 100000", "Content-Type: text/plain"], body=b"x" * 1000)
+    time.sleep(0.5)
+    began = time.monotonic()
+    m.signal(signal.SIGTERM)
+    begin = m.wait_log("the stop has begun", lambda o: o.get("event") == "drain.begin", 5)
+    check("3 requests in flight, 1 kept connections" in begin["msg"], begin["msg"])
+    check("until 1000," in begin["msg"] and "until 7000," in begin["msg"] and "SIGKILL at 9000" in begin["msg"], begin["msg"])
+    m.wait_phase("QUIESCE", 5)
+    gone.socket.shutdown(socket.SHUT_RDWR)
+    ended = {}
+    threads = [threading.Thread(target=lambda n=n, c=c: ended.update({n: (c.answer()[0], time.monotonic() - began)})) for n, c in (("long", long), ("upload", upload))]
+    for one in threads:
+        one.start()
+    equal(m.wait_exit(20), 12, "exit status")
+    for one in threads:
+        one.join(10)
+    for name, (status, seconds) in ended.items():
+        equal(status, 0, f"{name}: an answer")
+        check(6.5 < seconds < 9, f"{name} was cut after {seconds:.1f} s instead of 7")
+    r = report(m)
+    equal((r["RequestsCut"], r["RequestsAborted"], r["DrainClean"]), (2, 1, 0), f"report {r}")
+    check(7000 <= r["LongestRequest"] < 9000, f"the longest: {r}")
+    check(m.log(id="E-DRAIN-DIRTY"), "no line with E-DRAIN-DIRTY")
+    lines = [o["data"] for o in m.log(src="nginx.access") if not o["data"]["completed"]]
+    equal(sorted(o["status"] for o in lines), [0, 0, 499], "access lines of what was not completed")
+
+
+@test(dbs=("pgsql",), standin=True)
+def the_last_signal_kills(t):
+    site = t.site(installed="base", MOODLECTL_LAME_DUCK="10s")
+    m, = site.serve((1,))
+    waits = Client(m).send("/local/slow.php?ms=60000")
+    time.sleep(0.5)
+    began = time.monotonic()
+    for phase in ("LAME", "QUIESCE"):
+        m.signal(signal.SIGTERM)
+        m.wait_phase(phase, 5)
+    m.signal(signal.SIGTERM)
+    equal(m.wait_exit(20), 12, "exit status")
+    equal(waits.answer()[0], 0, "an answer")
+    check(time.monotonic() - began < 3, "three signals and still there")
+
+
+@test(dbs=("pgsql",), standin=True)
+def a_second_signal_gives_two_seconds_more(t):
+    site = t.site(installed="base", MOODLECTL_LAME_DUCK="10s")
+    m, = site.serve((1,))
+    short, long = Client(m).send("/local/slow.php?ms=1500"), Client(m).send("/local/slow.php?ms=60000")
+    time.sleep(0.5)
+    m.signal(signal.SIGTERM)
+    m.wait_phase("LAME", 5)
+    began = time.monotonic()
+    m.signal(signal.SIGTERM)
+    equal(short.answer()[0], 200, "a request that ends within two seconds")
+    equal(long.answer()[0], 0, "one that does not")
+    equal(m.wait_exit(20), 12, "exit status")
+    check(time.monotonic() - began < 6, "the second signal did not hurry")
