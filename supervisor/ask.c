@@ -12,8 +12,7 @@ struct ask {
     uv_timer_t timer;
     int fd, handles, error;
     const char *who;
-    unsigned char answer[ASK_ANSWER_MAX];
-    size_t len;
+    buf_t answer;
     ask_whole_fn *whole;
     ask_fn *fn;
     void *arg;
@@ -24,6 +23,7 @@ static void on_closed(uv_handle_t *handle)
     ask_t *a = handle->data;
     if (--a->handles > 0) return;
     fd_close(&a->fd);
+    buf_free(&a->answer);
     free(a);
 }
 
@@ -55,16 +55,18 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     ask_t *a = poll->data;
     (void)status;
     (void)events;
-    ssize_t n = read(a->fd, a->answer + a->len, sizeof a->answer - a->len);
+    unsigned char bytes[4096];
+    ssize_t n = read(a->fd, bytes, sizeof bytes);
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
     if (n < 0) {
         fail(a, "reading from", errno);
         return;
     }
-    a->len += (size_t)n;
-    bool whole = a->whole && a->whole(a->answer, a->len);
-    if (n > 0 && !whole && a->len < sizeof a->answer) return;
-    a->fn(a->arg, a->answer, a->len, NULL);
+    buf_add(&a->answer, bytes, (size_t)n);
+    const unsigned char *all = (const unsigned char *)buf_cstr(&a->answer);
+    bool whole = a->whole && a->whole(all, a->answer.len);
+    if (n > 0 && !whole && !a->answer.failed && a->answer.len < ASK_ANSWER_MAX) return;
+    a->fn(a->arg, all, a->answer.len, NULL);
     close_all(a);
 }
 

@@ -9,11 +9,11 @@
 #include <stdint.h>
 #include <uv.h>
 
-enum { ASK_REQUEST_MAX = 512, ASK_ANSWER_MAX = 16384 };
+enum { ASK_REQUEST_MAX = 512, ASK_ANSWER_MAX = 1 << 20 };
 
 typedef struct ask ask_t;
 typedef bool ask_whole_fn(const unsigned char *bytes, size_t len); /* is the answer there? */
-/* `bytes`: the answer, up to ASK_ANSWER_MAX; NULL when it failed with err. The question is already closed. */
+/* `bytes`: the answer, about ASK_ANSWER_MAX at most; NULL when it failed with err. The question is already closed. */
 typedef void ask_fn(void *arg, const unsigned char *bytes, size_t len, const err_t *err);
 
 /* Calls fn exactly once, later, unless cancelled. `whole` NULL: the answer ends with the connection. `who` names the server in

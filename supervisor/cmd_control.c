@@ -39,6 +39,7 @@ int cmd_cron_run_now(const cli_args_t *args)
 
 int cmd_drain(const cli_args_t *args)
 {
+    if (args->opt[0]) return cmd_simulate(args);
     return ask(args, "drain", "Draining; this member stops when its work is done.");
 }
 

@@ -152,8 +152,14 @@ const cli_cmd_t CLI_COMMANDS[] = {
     {.name = "drain",
      .operands = "",
      .help = "Stop this member as SIGTERM would.",
-     .detail = "Unready first, then everything in flight is finished, then the container ends.",
-     .examples = "moodlectl drain",
+     .detail = "Unready first, then everything in flight is finished, then the container ends. \"moodlectl "
+               "config show\" prints how the "
+               "time is shared out.",
+     .examples = "moodlectl drain\nmoodlectl drain --simulate",
+     .opts =
+         {{"--simulate", NULL,
+           "Change nothing; tell what a stop now would do: what is in flight, and what would be cut when."},
+          {"--json", NULL, "With --simulate: one JSON object, for programs."}},
      .exits = {EXIT_UNAVAILABLE, EXIT_NOPERM},
      .run = cmd_drain},
     {.name = "reload",

@@ -1,5 +1,6 @@
 #include "supervisor/control.h"
 #include "base/fd.h"
+#include "supervisor/drain.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/rotation.h"
 #include "supervisor/status.h"
@@ -68,7 +69,7 @@ static json_t *do_cron_run(member_t *m, const json_t *request)
 
 static json_t *do_drain(member_t *m, const json_t *request)
 {
-    (void)request;
+    if (json_is_true(json_object_get(request, "simulate"))) return drain_plan_json(m);
     lifecycle_stop(m, "moodlectl drain");
     return done("Draining; this member stops when its work is done.");
 }

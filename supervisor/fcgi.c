@@ -1,4 +1,5 @@
 #include "supervisor/fcgi.h"
+#include "base/fd.h"
 #include "supervisor/ask.h"
 #include <stdlib.h>
 #include <string.h>
@@ -40,9 +41,13 @@ size_t fcgi_request(const char *uri, unsigned char *buf, size_t size)
     unsigned char params[400];
     size_t n = 0;
     n += param(params + n, "REQUEST_METHOD", "GET");
-    n += param(params + n, "SCRIPT_NAME", uri);
-    n += param(params + n, "SCRIPT_FILENAME", uri);
-    n += param(params + n, "QUERY_STRING", "json");
+    char script[101];
+    size_t path = strcspn(uri, "?");
+    memcpy(script, uri, path);
+    script[path] = '\0';
+    n += param(params + n, "SCRIPT_NAME", script);
+    n += param(params + n, "SCRIPT_FILENAME", script);
+    n += param(params + n, "QUERY_STRING", uri[path] ? uri + path + 1 : "");
     size_t at = record_head(buf, TYPE_BEGIN, 8);
     const unsigned char begin[8] = {0, ROLE_RESPONDER, 0, 0, 0, 0, 0, 0};
     memcpy(buf + at, begin, sizeof begin);
@@ -84,11 +89,11 @@ static bool is_whole(const unsigned char *bytes, size_t len)
 static void on_answer(void *arg, const unsigned char *bytes, size_t len, const err_t *failure)
 {
     fcgi_get_t *g = arg;
-    char text[ASK_ANSWER_MAX];
+    cleanup_free char *text = bytes ? malloc(len + 1) : NULL;
     err_t err = {0};
     int end = 0;
-    size_t n = bytes ? fcgi_parse(bytes, len, text, sizeof text, &end) : 0;
-    const char *body = memmem(text, n, "\r\n\r\n", 4);
+    size_t n = text ? fcgi_parse(bytes, len, text, len, &end) : 0;
+    const char *body = n ? memmem(text, n, "\r\n\r\n", 4) : NULL;
     if (body) {
         body += 4;
         g->fn(g->arg, body, n - (size_t)(body - text), NULL);

@@ -12,7 +12,7 @@ typedef struct fcgi_get fcgi_get_t;
 /* `body`: what came after the headers, or NULL when it failed with err. The request is already closed. */
 typedef void fcgi_fn(void *arg, const char *body, size_t len, const err_t *err);
 
-/* One request with a deadline. Calls fn exactly once, later, unless cancelled. NULL: out of memory. */
+/* One request with a deadline; `uri` may have a query. Calls fn exactly once, later, unless cancelled. NULL: out of memory. */
 fcgi_get_t *fcgi_get(uv_loop_t *loop, const char *socket_path, const char *uri, uint64_t ms, fcgi_fn *fn,
                      void *arg);
 void fcgi_cancel(fcgi_get_t **g); /* NULL-safe; fn is not called any more */

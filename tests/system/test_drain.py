@@ -153,3 +153,22 @@ def a_second_signal_gives_two_seconds_more(t):
     equal(long.answer()[0], 0, "one that does not")
     equal(m.wait_exit(20), 12, "exit status")
     check(time.monotonic() - began < 6, "the second signal did not hurry")
+
+
+@test(dbs=("pgsql",), standin=True)
+def simulate_tells_and_changes_nothing(t):
+    site = t.site(installed="base", MOODLECTL_LAME_DUCK="5s", MOODLECTL_STOP_TIMEOUT="30s", MOODLECTL_FPM_CHILDREN=2)
+    m, = site.serve((1,))
+    kept = Client(m).send("/login/index.php")
+    equal(kept.answer()[0], 200, "a page")
+    slow = [Client(m).send(f"/local/slow.php?ms=6000&token=secret{i}") for i in range(3)]  # the third waits for a worker
+    time.sleep(1)
+    o = json.loads(m.exec(["moodlectl", "drain", "--simulate", "--json"]).stdout)
+    equal([o[k] for k in ("phase", "lame_ms", "quiesce_ms", "finish_ms", "kill_ms", "end_ms")], ["SERVE", 5000, 27000, 28000, 29000, 30000], "the plan")
+    equal((o["in_flight"], o["keep_alive"], len(o["php"])), (3, 1, 2), f"what is under way: {o}")
+    for p in o["php"]:
+        check(p["script"].endswith("/local/slow.php") and p["so_far_ms"] > 500 and p["cut_at_ms"] == p["so_far_ms"] + 27000, f"a request: {p}")
+    text = m.exec(["moodlectl", "drain", "--simulate"]).stdout
+    check("In flight: 3 requests" in text and "slow.php: runs for" in text and "secret" not in text, text)
+    equal([c.answer()[0] for c in slow], [200] * 3, "the requests")
+    equal((m.phase(), m.get("/-/ready").status, kept.send("/login/index.php").answer()[1]["connection"]), ("SERVE", 200, "keep-alive"), "after it")
