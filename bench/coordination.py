@@ -22,25 +22,7 @@ ROOT = HERE.parent
 sys.path.insert(0, str(HERE))
 from run import machine  # noqa: E402
 sys.path.insert(0, str(ROOT / "tests/contract"))
-from rig import RunFolder, Site, database, wait_for  # noqa: E402
-
-TICK = os.sysconf("SC_CLK_TCK")
-
-
-def cpu_s(root):
-    """CPU seconds of a server: its process, those it has reaped (a session of PostgreSQL is a process), those that live."""
-    fields = {}
-    for name in filter(str.isdigit, os.listdir("/proc")):
-        try:
-            with open(f"/proc/{name}/stat") as f:
-                fields[int(name)] = f.read().rpartition(")")[2].split()
-        except OSError:
-            pass
-
-    def of(pid):
-        below = sum(of(p) for p, f in fields.items() if int(f[1]) == pid)
-        return below + sum(map(int, fields[pid][11:15])) / TICK
-    return of(root)
+from rig import RunFolder, Site, cpu_seconds, database, wait_for  # noqa: E402
 
 
 class Sessions(threading.Thread):
@@ -80,18 +62,18 @@ def idle(site, members, seconds):
     wait_for("a cron", lambda: any(e["event"] == "cron" and e["holder"] for r in crons for e in r.events()), 60)
     time.sleep(15)  # everybody has looked, and stands by
     sessions = Sessions(site.server.port)
-    began, cpu = time.monotonic(), cpu_s(site.server.pid)
+    began, cpu = time.monotonic(), cpu_seconds(site.server.pid)
     time.sleep(seconds)
-    used, took = cpu_s(site.server.pid) - cpu, time.monotonic() - began
+    used, took = cpu_seconds(site.server.pid) - cpu, time.monotonic() - began
     counts = sessions.end()
     return {"idle, % of a core": 100 * used / took, "sessions": statistics.mean(counts), "idle: most sessions": max(counts)}
 
 
 def floor(server, seconds=10):
     """What the server does by itself."""
-    cpu = cpu_s(server.pid)
+    cpu = cpu_seconds(server.pid)
     time.sleep(seconds)
-    return 100 * (cpu_s(server.pid) - cpu) / seconds
+    return 100 * (cpu_seconds(server.pid) - cpu) / seconds
 
 
 def measure(kind, args):

@@ -1,12 +1,14 @@
 #include "coord/keeper.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/proc.h"
 #include "coord/keeper_child.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -66,6 +68,7 @@ int keeper_start(keeper_t *k, const keeper_spec_t *spec, err_t *err)
     }
     fd_close(&pipes[KEEPER_IN][1]);
     pid_t role = getpid();
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
     k->pid = fork();
     if (k->pid == 0) keeper_main(spec, pipes, k->deadline, k->group, role);
     if (k->pid < 0) {
@@ -88,21 +91,38 @@ static void tell(keeper_t *k, char what)
 void keeper_term(keeper_t *k) { tell(k, KEEPER_SAY_TERM); }
 void keeper_kill(keeper_t *k) { tell(k, KEEPER_SAY_KILL); }
 
+static void child_kill(pid_t pid, const proc_stat_t *p, void *arg)
+{
+    (void)p;
+    (void)arg;
+    kill(pid, SIGKILL);
+}
+
+/* The keeper was killed: the parent-death signal took the program's leader only. Whatever else it started, also in groups of its
+ * own, is ours now (keeper_start), and a role has no other children. */
+static void orphans_kill(const keeper_t *k)
+{
+    int group = atomic_load(k->group);
+    if (group > 1) kill(-group, SIGKILL);
+    while (proc_children(child_kill, NULL) > 0) {
+        while (waitpid(-1, NULL, WNOHANG) > 0) continue;
+        clock_sleep_ms(5);
+    }
+    while (waitpid(-1, NULL, WNOHANG) > 0) continue;
+}
+
 keeper_result_t keeper_finish(keeper_t *k)
 {
     keeper_result_t r = {KEEPER_ORPHANED, 0};
     ssize_t n;
     while ((n = read(k->result, &r, sizeof r)) < 0 && errno == EINTR) continue;
-    if (n != (ssize_t)sizeof r) {
-        int group = atomic_load(k->group);
-        if (group > 1)
-            kill(-group, SIGKILL); /* the keeper was killed; the parent-death signal took the leader only */
-        r = (keeper_result_t){KEEPER_ORPHANED, SIGKILL};
-    }
+    bool told = n == (ssize_t)sizeof r;
     fd_close(&k->control);
     while (waitpid(k->pid, NULL, 0) < 0 && errno == EINTR) continue;
     k->pid = 0;
-    return r;
+    if (told) return r;
+    orphans_kill(k);
+    return (keeper_result_t){KEEPER_ORPHANED, SIGKILL};
 }
 
 void keeper_free(keeper_t *k)

@@ -43,7 +43,8 @@ int keeper_prepare(keeper_t *k, uint64_t deadline_ms, err_t *err);
 int keeper_start(keeper_t *k, const keeper_spec_t *spec, err_t *err);
 void keeper_term(keeper_t *k); /* SIGTERM to the program's group */
 void keeper_kill(keeper_t *k); /* SIGKILL */
-/* When `result` is readable. Reaps the keeper. If the keeper was killed, the group is killed here. */
+/* When `result` is readable. Reaps the keeper. If the keeper was killed, all that the program left is killed here: this process
+ * is its subreaper, and must have no other children. */
 keeper_result_t keeper_finish(keeper_t *k);
 void keeper_free(keeper_t *k); /* closes; kills what still runs */
 

@@ -14,7 +14,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(ROOT, "tests", "system"))
-from lib.proc import Failure, RunFolder, Server, free_port, run, user_or, wait_for  # noqa: E402,F401
+from lib.proc import Failure, RunFolder, cpu_seconds, Server, free_port, run, user_or, wait_for  # noqa: E402,F401
 from lib.servers import MariaDB, Postgres, Redis, database  # noqa: E402,F401
 
 WEB = pwd.getpwnam("www-data") if os.geteuid() == 0 else pwd.getpwuid(os.geteuid())

@@ -239,9 +239,9 @@ def upgrade_by_hand(site, env):
 
 @test
 def upgrade_that_fails(site, env):
-    """Two failures block every member; the command tries once more; a better image starts over."""
+    """Two failures block all ten members; the command tries once more; a better image starts over."""
     old = installed(site, 1)[0]
-    broken = [site.member(f"b{i}", "broken").start() for i in range(3)]
+    broken = [site.member(f"b{i}", "broken").start() for i in range(10)]
     wait_for("a failure", lambda: runs(site).count("failed") == 1, 30)
     check(any(t.startswith("upgrade failed") for r in broken for t in r.texts()), "nobody logged it")
     broken[0].say("upgrade")
@@ -623,6 +623,7 @@ def real_upgrade(site, env):
 
 
 import crowds  # noqa: E402,F401 - their tests follow these
+import late  # noqa: E402,F401
 import leavings  # noqa: E402,F401
 import refusals  # noqa: E402,F401
 import tasks  # noqa: E402,F401

@@ -36,7 +36,7 @@ def marked(folder):
 def existing():
     return {"contract": marked("contract"), "system": marked("system"), "kill": set(re.findall(r'"(\w+)"', text("kill", "run.py").split("KINDS = ")[1].split("\n")[0])),
             "lease": set(re.findall(r"cmocka_unit_test\((\w+)\)", text("contract", "lease.c"))),
-            "chaos": set(re.findall(r'^@fault\("([^"]+)"', text("chaos", "faults.py"), re.M)), "cluster": marked("chaos"), "model": {"model"}}
+            "chaos": set(re.findall(r'^@fault\("([^"]+)"', text("chaos", "faults.py"), re.M)), "cluster": marked("chaos") | set(re.findall(r'^    \("(\w+)", "', text("chaos", "test_scenarios.py"), re.M)), "model": {"model"}}
 
 
 def problems():

@@ -262,12 +262,16 @@ static void keeper_killed_means_program_dead(void **state)
 {
     (void)state;
     keeper_t k;
-    run(&k, 60000, "trap '' TERM; echo $$; while :; do sleep 1; done");
-    pid_t pid = read_pid(k.out);
+    run(&k, 60000,
+        "trap '' TERM; setsid sh -c 'echo $$; exec sleep 60 >/dev/null 2>&1' & sleep 0.1; echo $$; while :; "
+        "do "
+        "sleep 1; done");
+    pid_t daemon_pid = read_pid(k.out), pid = read_pid(k.out);
     kill(k.pid, SIGKILL);
     keeper_result_t r = keeper_finish(&k);
     assert_int_equal(r.why, KEEPER_ORPHANED);
     wait_gone(pid, 1000);
+    wait_gone(daemon_pid, 1000);
     keeper_free(&k);
 }
 
