@@ -1,0 +1,246 @@
+#!/usr/bin/env python3
+"""Stops members under load and counts the requests that are lost.
+
+    run.py [matrix] [--quick] [--jobs N] [--write]     every kind of request x every balancer x every signal
+    run.py stops [--count 1000] [--jobs N] [--write]   one stop after another, balancer removed before and 2 s late in turns
+
+matrix: one member for each balancer and signal, with all kinds of requests at once. Balancers: `removed` has stopped sending when the
+signal comes; the others go on for 2 s, 15 s, or without end. A cell must be 0; for the balancer that never learns it, connections
+refused by a member that has stopped listening are shown, and all else must be 0. --quick: three members, for CI.
+
+Moodle is the stand-in of tests/standin, or MOODLE_SRC=/path of a real one. --write puts the table into docs/drain.md. Needs root."""
+import argparse
+import collections
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+TOP = os.path.dirname(os.path.dirname(HERE))
+sys.path.insert(0, os.path.join(HERE, "..", "system"))
+from lib.case import Bench, Case, Failure, check, equal  # noqa: E402
+from lib.proc import exit_on_signals, wait_for  # noqa: E402
+from load import DOWNLOAD, KINDS, REFUSED, SCRIPT, Balancer, Load  # noqa: E402
+
+NEVER = float("inf")
+# name: seconds that it sends after the signal, lame duck, budget: so that a request of 25 s begun at the last moment still fits
+BALANCERS = {"removed": (-0.1, 5, 35), "2 s late": (2, 5, 35), "15 s late": (15, 18, 50), "never": (NEVER, 5, 40)}
+SIGNALS = ("TERM", "QUIT", "WINCH", "INT")
+QUICK = (("removed", "TERM", (-0.1, 2, 20)), ("2 s late", "QUIT", (2, 4, 20)), ("never", "INT", (NEVER, 2, 20)))
+
+
+def parse():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("what", nargs="?", choices=("matrix", "stops"), default="matrix")
+    p.add_argument("--quick", action="store_true")
+    p.add_argument("--count", type=int, default=1000)
+    p.add_argument("--jobs", type=int, default=4, help="members under load side by side")
+    p.add_argument("--pause", type=float, default=0.2, help="between two requests of one client, in seconds")
+    p.add_argument("--minutes", type=float, default=600, help="stops: no new one after that")
+    p.add_argument("--build", default=os.path.join(TOP, "build", "release"))
+    p.add_argument("--write", action="store_true")
+    p.add_argument("--keep", action="store_true")
+    return p.parse_args()
+
+
+def report(member):
+    """The numbers of the member's own report; {} when it did not come to one."""
+    lines = [line for line in member.raw_log().split("\n") if '"DrainDuration"' in line]
+    return json.loads(lines[-1]) if lines else {}
+
+
+class Stop:
+    """One member, all kinds of requests, one balancer, one signal."""
+
+    def __init__(self, site, number, balancer, sig, times, kinds=KINDS, pause=0.2):
+        self.site, self.number, self.balancer, self.sig, self.kinds, self.pause = site, number, balancer, sig, kinds, pause
+        self.late, self.lame, self.budget = times
+        self.load, self.wrong, self.report, self.took = None, [], {}, 0.0
+
+    def lost(self, kind):
+        return sum(n for how, n in self.load.lost[kind].items() if self.late != NEVER or how != REFUSED)
+
+    def refused(self, kind):
+        return self.load.lost[kind][REFUSED] if self.late == NEVER else 0
+
+    def start(self):
+        # fast back: the members of one site share nothing but the database and the files, so they may stop side by side
+        self.member = self.site.member(self.number, env={"MOODLECTL_LAME_DUCK": f"{int(self.lame * 1000)}ms", "MOODLECTL_STOP_TIMEOUT": f"{self.budget}s",
+                                                         "MOODLECTL_FPM_CHILDREN": 16, "MOODLECTL_CRON": "false"})
+        self.member.start()
+        self.member.wait_phase("SERVE", 120)
+
+    def run(self):
+        self.start()
+        rule = Balancer()
+        self.load = Load(self.member, rule, self.kinds, self.pause).start()
+        for kind in self.kinds:
+            if kind not in ("short", "kept", "HTTP/1.0"):
+                wait_for(f"{kind} under way", lambda kind=kind: self.load.under_way(kind), 10)
+        time.sleep(1.5)
+        began = time.monotonic()
+        if self.late != NEVER:
+            rule.until = began + max(0, self.late)
+        if self.late < 0:
+            time.sleep(-self.late)  # removed: the last request has been sent, many are under way
+            began = time.monotonic()
+        self.member.signal(getattr(signal, f"SIG{self.sig}"))
+        status = self.member.wait_exit(self.budget + 20)
+        self.took = time.monotonic() - began
+        time.sleep(0.5)
+        rule.over.set()
+        check(self.load.join(100), "a client still waits")
+        self.report = report(self.member)
+        self.judge(status)
+        return self
+
+    def judge(self, status):
+        for kind in self.kinds:
+            how = {k: n for k, n in self.load.lost[kind].items() if self.late != NEVER or k != REFUSED}
+            if how:
+                self.wrong.append(f"{kind}: {how}")
+            if not self.load.good[kind]:
+                self.wrong.append(f"{kind}: no request at all")
+        if status != 0 or not self.report.get("DrainClean"):
+            self.wrong.append(f"exit status {status}, {[o['msg'] for o in self.member.log(event='drain.end')]}")
+        if self.report.get("RequestsCut") or self.report.get("RequestsAborted"):
+            self.wrong.append(f"its own report: {self.report}")
+        if self.took > self.budget:
+            self.wrong.append(f"the stop took {self.took:.1f} s")
+
+
+class Matrix:
+    def __init__(self, args):
+        self.args, self.bench = args, Bench(args.build, os.environ.get("MOODLE_SRC"), None, args.keep)
+        self.case = Case(self.bench, "pgsql", "drain")
+        self.done, self.failed, self.lock = [], [], threading.Lock()
+
+    def site(self):
+        tree = self.bench.code.path("base")
+        with open(f"{tree}/drain.php", "w") as f:
+            f.write(SCRIPT)
+        with open(f"{tree}/drain.css", "w") as f:
+            f.write("/* a static file */\n")
+        site = self.case.site(installed="base")
+        with open(f"{site.data}/drain.bin", "wb") as f:
+            f.truncate(DOWNLOAD)
+        return site
+
+    def one(self, stop):
+        try:
+            stop.run()
+        except Exception as e:  # noqa: BLE001 - counted, and the others go on
+            stop.wrong.append(str(e) if isinstance(e, Failure) else traceback.format_exc()[-1500:])
+        finally:
+            if stop.member.alive():
+                stop.member.stop()
+        with self.lock:
+            self.done.append(stop)
+            good, lost = sum(stop.load.good.values()) if stop.load else 0, sum(map(stop.lost, stop.kinds)) if stop.load else 0
+            print(f"{'FAIL' if stop.wrong else 'ok  '} {stop.balancer}, SIG{stop.sig}: {good} good, {lost} lost, "
+                  f"{sum(map(stop.refused, stop.kinds)) if stop.load else 0} refused after its end, stopped in {stop.took:.1f} s", flush=True)
+            for line in stop.wrong:
+                print(f"     {line}", flush=True)
+
+    def all(self, stops):
+        work, threads = iter(stops), []
+
+        def take():
+            while True:
+                with self.lock:
+                    stop = next(work, None)
+                if stop is None:
+                    return
+                self.one(stop)
+        for _ in range(self.args.jobs):
+            threads.append(threading.Thread(target=take))
+            threads[-1].start()
+        for t in threads:
+            t.join()
+
+    def close(self):
+        self.case.end()
+        self.bench.close()
+
+
+def version_of(words):
+    p = subprocess.run(words, capture_output=True, text=True)
+    return (p.stdout + p.stderr).strip().split("\n")[0]
+
+
+def where():
+    php = version_of(["php", "-v"]).split(" (")[0]
+    nginx = version_of(["/usr/sbin/nginx", "-v"]).rpartition("/")[2]
+    return f"{os.cpu_count()} processors, Linux {platform.release()}, nginx {nginx}, {php}"
+
+
+def moodle(matrix):
+    return f"Moodle {matrix.bench.code.version('base')}" if matrix.bench.code.real else "the stand-in"
+
+
+def table(matrix):
+    """A row for each kind and balancer, a column for each signal: lost of sent; for `never` the refused ones behind it."""
+    found = {(s.balancer, s.sig): s for s in matrix.done if s.load}
+    signals = [s for s in SIGNALS if any(sig == s for _, sig in found)]
+    rows = [f"| request | balancer | {' | '.join(signals)} |", "|---|---|" + "---|" * len(signals)]
+    for kind in KINDS:
+        for balancer in BALANCERS:
+            cells = []
+            for sig in signals:
+                s = found.get((balancer, sig))
+                text = f"{s.lost(kind)} of {s.load.begun[kind] - s.refused(kind)}" if s else "-"
+                cells.append(text + (f" (+ {s.refused(kind)} refused)" if s and balancer == "never" else ""))
+            rows.append(f"| {kind} | {balancer} | {' | '.join(cells)} |")
+    return rows
+
+
+def write(name, lines):
+    """Between the markers of docs/drain.md."""
+    path = os.path.join(TOP, "docs", "drain.md")
+    with open(path) as f:
+        text = f.read()
+    begin, end = f"<!-- measured: {name} -->\n", "<!-- end -->"
+    head, _, rest = text.partition(begin)
+    with open(path, "w") as f:
+        f.write(head + begin + "\n".join(lines) + "\n" + end + rest.partition(end)[2])
+
+
+def run_matrix(args):
+    matrix = Matrix(args)
+    try:
+        site = matrix.site()
+        if args.quick:
+            kinds = [k for k in KINDS if k != "25 s"]
+            stops = [Stop(site, n, b, sig, times, kinds, args.pause) for n, (b, sig, times) in enumerate(QUICK, 1)]
+        else:  # the longest first
+            order = sorted(BALANCERS, key=lambda b: -BALANCERS[b][2])
+            stops = [Stop(site, n, b, sig, BALANCERS[b], KINDS, args.pause) for n, (b, sig) in enumerate(((b, s) for b in order for s in SIGNALS), 1)]
+        matrix.all(stops)
+        wrong = sum(bool(s.wrong) for s in matrix.done)
+        if not args.quick:
+            print("\n".join(table(matrix)))
+        if args.write and not args.quick:
+            write("matrix with Moodle" if matrix.bench.code.real else "matrix", [f"{time.strftime('%Y-%m-%d')}, {moodle(matrix)}, {where()}.", "", *table(matrix)])
+        print(f"{len(stops) - wrong} passed, {wrong} failed")
+        return 1 if wrong or not stops else 0
+    finally:
+        matrix.close()
+
+
+def main():
+    args = parse()
+    args.build = os.path.abspath(args.build)
+    if os.geteuid() != 0:
+        sys.exit("run.py: needs root (name spaces, users); try sudo")
+    exit_on_signals()
+    return run_matrix(args)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
