@@ -3,6 +3,7 @@
 
     run.py soak --faults N --members 3 --database both --seed S [--parallel P]   random faults; a line each, the table at the end
     run.py soak --seed S --database D --faults N --replay 17[,18]                the same faults again, only these of the plan
+    run.py takeovers --count N --scale 100 [--database D] [--parallel P] [--write]   how soon another leads, against the formulae
     run.py test [-k PATTERN] [--fast] [--database both] [--parallel P]           the tests of test_*.py; --fast: those for every change
     run.py table FILE...                                                         the table of recorded soaks
 """
@@ -24,18 +25,19 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
 import net  # noqa: E402
 import soak  # noqa: E402
+import takeovers  # noqa: E402
 from cluster import sweep  # noqa: E402
 from lib.case import TESTS, Skip, time_limit  # noqa: E402
 from lib.proc import exit_on_signals  # noqa: E402
 
 DOC = os.path.join(HERE, "..", "..", "docs", "chaos.md")
 RETRY_MAX = 2
-BEGIN, END = "<!-- soak -->", "<!-- end -->"
+END = "<!-- end -->"
 
 
 def parse():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("word", choices=("soak", "table", "test", "one"))
+    p.add_argument("word", choices=("soak", "takeovers", "table", "test", "one"))
     p.add_argument("files", nargs="*", help="table: what --record wrote; one: NAME and database")
     p.add_argument("-k", dest="pattern", default="")
     p.add_argument("--fast", action="store_true")
@@ -43,6 +45,7 @@ def parse():
     p.add_argument("--list", action="store_true")
     p.add_argument("--build", default=os.path.join(HERE, "..", "..", "build", "release"))
     p.add_argument("--faults", type=int, default=20)
+    p.add_argument("--count", type=int, default=10, help="takeovers of each kind on each database")
     p.add_argument("--members", type=int, default=3)
     p.add_argument("--database", choices=("pgsql", "mariadb", "both"), default="both")
     p.add_argument("--seed", type=int, default=random.SystemRandom().randint(1, 999999))
@@ -60,6 +63,8 @@ def parse():
 
 
 def steps_of(args):
+    if args.word == "takeovers":
+        return takeovers.plan(args.seed, args.count, args.database, args.only or "")
     steps = soak.plan(args.seed, args.faults, args.database)
     if args.replay:
         steps = [steps[int(n)] for n in args.replay.split(",")]
@@ -77,7 +82,8 @@ def worker(args):
         for s in steps_of(args):
             if time.monotonic() < end:
                 yield s
-    soak.Soak(args.build, args.database, args.members, args.scale, args.seed, lambda r: out.write(json.dumps(r) + "\n")).run(timely())
+    kind = takeovers.Takeovers if args.word == "takeovers" else soak.Soak
+    kind(args.build, args.database, args.members, args.scale, args.seed, lambda r: out.write(json.dumps(r) + "\n")).run(timely())
 
 
 class Crew:
@@ -92,15 +98,17 @@ class Crew:
         count = 1 if a.replay else max(len(kinds), a.parallel)
         for i in range(count):
             faults = a.faults if a.replay else a.faults // count + (i < a.faults % count)
-            yield kinds[i % len(kinds)], a.seed + i // len(kinds), faults
+            seed, of_kind = i // len(kinds), len(range(i % len(kinds), count, len(kinds)))
+            rounds = a.count // of_kind + (seed < a.count % of_kind)
+            yield kinds[i % len(kinds)], a.seed + seed, rounds if a.word == "takeovers" else faults
 
     def start(self, kind, seed, faults):
         a = self.args
-        words = [sys.executable, os.path.abspath(__file__), "soak", "--worker", "--build", a.build, "--faults", str(faults), "--members", str(a.members),
+        words = [sys.executable, os.path.abspath(__file__), a.word, "--worker", "--build", a.build, "--faults", str(faults), "--count", str(faults), "--members", str(a.members),
                  "--database", kind, "--seed", str(seed), "--scale", str(a.scale), "--minutes", str(a.minutes)]
         words += ["--replay", a.replay] if a.replay else []
         words += ["--only", a.only] if a.only else []
-        print(f"{kind}: {faults} faults, seed {seed}", flush=True)
+        print(f"{kind}: {faults} {'of each' if a.word == 'takeovers' else 'faults'}, seed {seed}", flush=True)
         return subprocess.Popen(["setpriv", "--pdeathsig=TERM", "--"] + words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, start_new_session=True)
 
     def feed(self, process):
@@ -138,12 +146,13 @@ class Crew:
                 f.write(json.dumps(r) + "\n")
 
 
-def write(text):
+def write(place, text):
+    begin = f"<!-- {place} -->"
     with open(DOC) as f:
         doc = f.read()
-    before, rest = doc.split(BEGIN)
+    before, rest = doc.split(begin)
     with open(DOC, "w") as f:
-        f.write(before + BEGIN + "\n" + text + "\n" + END + rest.split(END, 1)[1])
+        f.write(before + begin + "\n" + text + "\n" + END + rest.split(END, 1)[1])
 
 
 # ---- tests ---------------------------------------------------------------------------------------------------------------
@@ -202,9 +211,11 @@ def tests(args):
 
 def report(args, results):
     text = f"{soak.summary(results)}\n\n{soak.table(results)}"
+    if args.word == "takeovers":
+        text = f"{takeovers.summary(results, args, ' '.join(f'{x:.1f}' for x in os.getloadavg()))}\n\n{takeovers.table(results)}"
     print(text)
     if args.write:
-        write(text)
+        write("takeovers" if args.word == "takeovers" else "soak", text)
     wrong = sum(bool(r["wrong"]) or bool(r.get("late")) for r in results)
     print(f"{len(results) - wrong} passed, {wrong} failed")
     return 1 if wrong or not results else 0

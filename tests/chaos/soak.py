@@ -37,6 +37,7 @@ def plan(seed, count, kind):
 
 class Soak:
     """One cluster and its plan. say(dict) gets what happened in each step."""
+    slow_ms = 250  # of each step of an install
 
     def __init__(self, build, kind, members, scale, seed, say):
         self.build, self.kind, self.count, self.scale, self.seed, self.say = build, kind, members, scale, seed, say
@@ -81,7 +82,7 @@ class Soak:
         for m in self.c.members:
             m.stop()
         self.c.fresh_site()
-        self.c.standin(slow_ms=250)
+        self.c.standin(slow_ms=self.slow_ms)
         self.patch, self.targets = 0, [self.c.version("base")]
         self.c.start()
         return "deploy", self.c.wait_effective("deploy")

@@ -34,9 +34,10 @@ def marked(folder):
 
 
 def existing():
+    faults = set(re.findall(r'^@fault\("([^"]+)"', text("chaos", "faults.py"), re.M))
     return {"contract": marked("contract"), "system": marked("system"), "kill": set(re.findall(r'"(\w+)"', text("kill", "run.py").split("KINDS = ")[1].split("\n")[0])),
             "lease": set(re.findall(r"cmocka_unit_test\((\w+)\)", text("contract", "lease.c"))),
-            "chaos": set(re.findall(r'^@fault\("([^"]+)"', text("chaos", "faults.py"), re.M)), "cluster": marked("chaos") | set(re.findall(r'^    \("(\w+)", "', text("chaos", "test_scenarios.py"), re.M)), "model": {"model"}}
+            "chaos": faults, "takeovers": faults, "cluster": marked("chaos") | set(re.findall(r'^    \("(\w+)", "', text("chaos", "test_scenarios.py"), re.M)), "model": {"model"}}
 
 
 def problems():
@@ -70,6 +71,7 @@ class Runner:
         return {"contract": at("contract", "run.py") + ["--db", db, name], "lease": at("contract", "run.py") + ["--db", db, "lease"],
                 "system": at("system", "run.py") + ["--db", db, "-k", f"^{name}$"],
                 "chaos": at("chaos", "run.py")[:2] + ["soak", "--build", self.build, "--database", db, "--faults", str(ROUND), "--parallel", "1", "--seed", SEED, "--only", name],
+                "takeovers": at("chaos", "run.py")[:2] + ["takeovers", "--build", self.build, "--database", db, "--count", "10", "--parallel", "2", "--scale", "50", "--only", name],
                 "cluster": at("chaos", "run.py")[:2] + ["test", "--build", self.build, "--database", db, "-k", rf"\.{name}$"],
                 "kill": at("kill", "run.py")[:2] + [name, "--build", self.build, "--database", db, "--count", "3", "--scale", "25"],
                 "model": ["env", f"BUILD={self.build}", os.path.join(TESTS, "model", "run.sh")]}[suite]

@@ -1,7 +1,7 @@
 """The 41 scenarios of the coordination: what each is, where it runs, which tests show it, and what they do not show.
 
 A test is "suite:name": contract (tests/contract/run.py), lease (a case of contract:lease), system (tests/system/run.py), cluster (a test of tests/chaos), chaos (a fault of
-the soak, which is drawn into a situation by its seed), kill (tests/kill/run.py), model (tests/model). `lacks` says what no test shows yet; such a scenario is
+the soak, which is drawn into a situation by its seed), takeovers (a fault ten times, tests/chaos/takeovers.py), kill (tests/kill/run.py), model (tests/model). `lacks` says what no test shows yet; such a scenario is
 never counted as shown whole."""
 from collections import namedtuple
 
@@ -23,7 +23,7 @@ SCENARIOS = (
     row(7, "A whole member frozen, its script thawed first: it cannot write", ["chaos:the whole member frozen, thawed child first"]),
     row(8, "A script frozen between fork and connect is refused when it comes late", ["contract:late_script_beside_the_successor"]),
     row(9, "A script that comes after its successor's has finished is refused", ["contract:late_script_after_the_successor"]),
-    row(10, "Silent cut of the leader", ["chaos:silent cut"], "one cut for each database, not ten; the soak brings more"),
+    row(10, "Silent cut of the leader, ten times at random moments", ["takeovers:silent cut"]),
     row(11, "Cut, then the database restarts: the grace is kept", ["chaos:cut and database restarted"]),
     row(12, "One-way cuts: the deadline counts from the sending", ["chaos:one-way cut: requests lost", "chaos:one-way cut: answers lost"]),
     row(13, "Delay and loss: no overlap, no needless step-down", ["chaos:delay and loss"], "the delay is 1.5 s at most, not 3 s"),
