@@ -9,7 +9,6 @@
 #include "coord/oom.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
@@ -371,28 +370,4 @@ const char *job_result_words(const job_result_t *r, char *buf, size_t size)
     snprintf(buf, size, "%s%s %d%s%s", r->out_of_memory ? "out of memory, " : "", how, r->code,
              *r->last ? ": " : "", r->last);
     return buf;
-}
-
-/* ---- counting ---- */
-
-enum { PLUGIN_DEPTH = 6 };
-static long plugins;
-
-static int count_one(const char *path, const struct stat *st, int type, struct FTW *f)
-{
-    (void)st;
-    const char *base = path + f->base;
-    if (type == FTW_F && strcmp(base, "version.php") == 0) plugins++;
-    if (type != FTW_D) return FTW_CONTINUE;
-    bool skip = f->level >= PLUGIN_DEPTH || base[0] == '.' || strcmp(base, "node_modules") == 0 ||
-                strcmp(base, "amd") == 0 || strcmp(base, "lang") == 0 || strcmp(base, "classes") == 0 ||
-                strcmp(base, "tests") == 0 || strcmp(base, "pix") == 0;
-    return skip && f->level > 0 ? FTW_SKIP_SUBTREE : FTW_CONTINUE;
-}
-
-long job_plugins_count(const char *code_dir)
-{
-    plugins = 0;
-    nftw(code_dir, count_one, 32, FTW_PHYS | FTW_ACTIONRETVAL);
-    return plugins;
 }

@@ -9,6 +9,7 @@
 typedef struct job_progress {
     const char *phase, *by; /* phase NULL: none is reported */
     long done, total;
+    long core; /* of these, the parts of the first step */
     char detail[120];
     uint64_t started_ms, told_ms;
 } job_progress_t;
@@ -51,7 +52,5 @@ const char *job_result_words(const job_result_t *r, char *buf, size_t size);
 
 /* A heartbeat if it is due, with a relock when the session was lost. -1: leadership is over. */
 int job_lease_keep(lease_t *l, const char *run_dir, const char *detail, err_t *err);
-/* Counts the plugins below code_dir (their version.php files), the total of an install's progress. */
-long job_plugins_count(const char *code_dir);
 
 #endif

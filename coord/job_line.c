@@ -16,7 +16,7 @@ bool job_progress_step(job_progress_t *p, const char *line)
 {
     if (strncmp(line, "-->", 3) != 0 || !line[3]) return false;
     snprintf(p->detail, sizeof p->detail, "%s", line + 3);
-    p->done++;
+    p->done += p->done == 1 ? 1 + p->core : 1;
     if (p->total < p->done) p->total = p->done;
     return true;
 }

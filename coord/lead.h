@@ -29,6 +29,7 @@ typedef struct lead {
     char told[700];      /* last state event, so that only changes are told */
     uint64_t told_ms;
     bool outage_logged; /* the database went away while serving: said once */
+    long core_tables;   /* in our tree, once counted */
 } lead_t;
 
 void lead_tell(lead_t *m, const char *state, err_id_t id, const char *fmt, ...)

@@ -2,6 +2,8 @@
 #include "base/log.h"
 #include "base/role.h"
 #include "coord/lead.h"
+#include "coord/tree_count.h"
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,10 +43,29 @@ static void detail_split(const char *detail, long *done, long *total, const char
     *rest = *end == ' ' ? end + 1 : end;
 }
 
+/* Core's tables are one step of Moodle's installer, and its longest. MySQL shows each table at once. PostgreSQL makes them in one
+ * transaction (lib/dml/pgsql_native_moodle_database.php, change_database_structure), of which only the locks tell. */
+static const char *core_step(lead_t *m, const char *words, char buf[120], long *done, long *total)
+{
+    if (*done > 1 || *total == 0) return words;
+    if (!m->core_tables) m->core_tables = tree_count_tables(m->conf.code_dir);
+    long tables = m->in.schema.tables;
+    if (tables > m->core_tables) tables = m->core_tables;
+    *done += tables;
+    int64_t made = tables ? 0 : lease_work_made(&m->lease);
+    if (tables)
+        snprintf(buf, 120, "%.40s: %ld of %ld tables", words, tables, m->core_tables);
+    else if (made)
+        snprintf(buf, 120, "%.40s: %" PRId64 " tables, indexes and sequences", words, made);
+    else
+        return words;
+    return buf;
+}
+
 void lead_tell_row(lead_t *m)
 {
     const lease_row_t *r = &m->row;
-    char member[100];
+    char member[100], core[120];
     bool works = r->exists && strcmp(r->phase, "running") == 0;
     snprintf(member, sizeof member, "%.*s", (int)strcspn(r->holder, "#"), r->holder);
     if (!works) {
@@ -54,6 +75,7 @@ void lead_tell_row(lead_t *m)
     const char *act = strcmp(r->action, "install") == 0 ? "install" : "upgrade", *rest;
     long done, total;
     detail_split(r->detail, &done, &total, &rest);
+    if (strcmp(act, "install") == 0) rest = core_step(m, rest, core, &done, &total);
     lead_tell(m, "waiting", ERR_LOCK_BUSY, "%s: %s by member %s", m->out.why, act, member);
     role_progress(act, rest, done, total, member, (uint64_t)(r->elapsed_ms > 0 ? r->elapsed_ms : 0));
 }

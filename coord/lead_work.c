@@ -7,6 +7,7 @@
 #include "base/role.h"
 #include "coord/flag.h"
 #include "coord/lead.h"
+#include "coord/tree_count.h"
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -167,7 +168,8 @@ static int install(work_t *w, err_t *err)
 {
     lead_t *m = w->m;
     if (m->out.verdict == DECIDE_CLEAN_INSTALL && lead_drop_tables(m, err) < 0) return -1;
-    w->progress.total = job_plugins_count(m->conf.code_dir) + 1;
+    w->progress.core = tree_count_tables(m->conf.code_dir);
+    w->progress.total = tree_count_plugins(m->conf.code_dir) + 1 + w->progress.core;
     if (begin(w, "install", err) < 0 || install_script(w, err) < 0) return -1;
     if (ended_well(w) && install_password(w, err) < 0) return -1;
     if (ended_well(w) && w->why.id == ERR_NONE && prove(w, err) < 0) return -1;
@@ -263,7 +265,7 @@ static int upgrade(work_t *w, err_t *err)
 {
     lead_t *m = w->m;
     bool live = false;
-    w->progress.total = job_plugins_count(m->conf.code_dir) + 1;
+    w->progress.total = tree_count_plugins(m->conf.code_dir) + 1;
     if (live_possible(w, &live, err) < 0) return -1;
     w->result = (job_result_t){.end = JOB_NOT_STARTED};
     w->interrupted = false;

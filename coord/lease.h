@@ -92,6 +92,10 @@ int lease_row_read(db_t *db, uint64_t limit_ms, const char *prefix, purpose_t pu
 /* Nobody works under it, or its heartbeat is so old that it may be taken away. */
 bool lease_row_is_free(const lease_row_t *row, const lease_times_t *times);
 
+/* Tables, indexes and sequences that the script of this purpose has made in a transaction that is not over; 0 when there is none,
+ * or when the family shows each table at once. */
+int64_t lease_work_made(const lease_t *l);
+
 /* A session for writing beside the lease, fenced like a child of ours: it owns the work lock and saw our epoch. */
 db_t *lease_fenced_open(const lease_t *l, const target_db_t *target, err_t *err);
 /* Environment value for templates/fence.php; free() it. */

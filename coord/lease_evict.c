@@ -42,6 +42,14 @@ int lease_evict_work(lease_t *l, err_t *err)
     return owners == 0;
 }
 
+int64_t lease_work_made(const lease_t *l)
+{
+    cleanup_rows db_rows_t r = {0};
+    const char *sql = lease_sql_of(l)->made;
+    if (!sql || lease_sql_run(l, l->db, l->times.statement, sql, NULL, &r, NULL) < 0) return 0;
+    return db_cell_int(&r, 0, 0, 0);
+}
+
 bool lease_is_stale(const lease_t *l, lease_busy_t *busy, const lease_row_t *row, uint64_t now_ms)
 {
     uint64_t evict = l->times.evict;

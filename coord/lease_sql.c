@@ -90,6 +90,10 @@ const lease_sql_t LEASE_SQL[2] = {
             .work_owner = "SELECT l.pid FROM pg_locks l WHERE " PG_LOCK("l.", "$5"),
             .lead_owner = "SELECT l.pid FROM pg_locks l WHERE " PG_LOCK("l.", "$4"),
             .epoch = "SELECT epoch, holder FROM {coord} WHERE site = $1 AND purpose = $2",
+            .made =
+                "SELECT count(*) FROM pg_locks WHERE locktype = 'relation' AND granted"
+                " AND mode = 'AccessExclusiveLock' AND pid IN (SELECT l.pid FROM pg_locks l WHERE " PG_LOCK(
+                    "l.", "$5") ")",
             HEALTH("clock_timestamp()", "clock_timestamp() - interval '55 seconds'"),
         },
     [DB_MYSQL] =

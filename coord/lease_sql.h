@@ -24,6 +24,7 @@ typedef struct lease_sql {
     const char *prune;
     const char *work_owner, *lead_owner; /* -> id or nothing */
     const char *epoch;                   /* -> epoch, holder */
+    const char *made; /* -> what the work lock's owner makes in an open transaction. NULL: nobody can */
     /* coord/cron_health.h: heartbeat_at is the last success, started_at the last report */
     const char *mark, *mark_new, *mark_report;
 } lease_sql_t;

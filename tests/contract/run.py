@@ -36,12 +36,17 @@ def lease(site, env):
 @test
 def one_install(site, env):
     """Ten members on an empty database: one installs, nine wait and show its progress; the administrator's password is the real one."""
-    site.standin(slow_ms=150)
+    site.standin(slow_ms=150, ddl_ms=200)
     leads = installed(site, 10)
     check(runs(site) == ["ok"], f"runs {site.deploy_runs()}")
     check(sum(("leading", "") in r.states() for r in leads) == 1, "more than one led")
     shown = [e for r in leads if ("leading", "") not in r.states() for e in r.events() if e["event"] == "progress" and e["total"]]
     check(shown and all(e["phase"] == "install" and e["by"].startswith("m") for e in shown), "waiting members showed no progress")
+    inside = [e["detail"] for e in shown if e["detail"].startswith("System: ")]
+    check(len(set(inside)) > 1, f"no progress inside the step that makes core's tables: {inside}")
+    for r in leads:
+        done = [e["done"] for e in r.events() if e["event"] == "progress"]
+        check(done == sorted(done), f"progress went back: {done}")
     hashed = site.sql("SELECT password FROM mdl_user WHERE username='boss'")
     check(run(["php", "-r", "exit(password_verify($argv[2], $argv[1]) ? 0 : 1);", hashed, leads[0].member.lead["site"]["admin_password"]],
               check=False).returncode == 0, "the password is not the one that was set")

@@ -20,6 +20,11 @@ static void progress_steps(void **state)
     for (int i = 0; i < 5; i++) job_progress_step(&p, "-->x");
     assert_int_equal(p.done, 7);
     assert_int_equal(p.total, 7); /* never more than all */
+    job_progress_t install = {.total = 400, .core = 254};
+    job_progress_step(&install, "-->System");
+    assert_int_equal(install.done, 1);
+    job_progress_step(&install, "-->mod_quiz"); /* core's tables are there */
+    assert_int_equal(install.done, 256);
 }
 
 static void feed(job_lines_t *l, const char *s) { job_lines_feed(l, s, strlen(s)); }
