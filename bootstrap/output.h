@@ -27,8 +27,12 @@ int output_render_boot(const site_t *s, outputs_t *ret, err_t *err);
 int output_render_all(const site_t *s, outputs_t *ret, err_t *err);
 void output_free(outputs_t *o);
 
-/* Each file atomically into `dir`, which is there. */
-int output_write(const outputs_t *o, const char *dir, err_t *err);
+/* Each file atomically into `dir`, which is there, under its name with `suffix`. */
+#define OUTPUT_NEW ".new" /* that of files which have still to be tested */
+int output_write(const outputs_t *o, const char *dir, const char *suffix, err_t *err);
+void output_forget(const outputs_t *o, const char *dir); /* removes those with OUTPUT_NEW */
+bool output_differs(const outputs_t *o, const char *name,
+                    const char *dir); /* true, too, when only one of the two is there */
 /* Appends what differs between `dir` and `o`, secrets masked; number of files that differ. */
 int output_diff(const outputs_t *o, const char *dir, buf_t *ret);
 

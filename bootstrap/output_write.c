@@ -37,12 +37,29 @@ static bool is_current(const outputs_t *o, const output_t *out, const char *dir)
     return read_old(dir, out->name, &file) && now && read_old(dir, "muc.sum", &sum) && is_same(now, &sum);
 }
 
-int output_write(const outputs_t *o, const char *dir, err_t *err)
+bool output_differs(const outputs_t *o, const char *name, const char *dir)
+{
+    cleanup_buf buf_t old = BUF_INIT;
+    const output_t *now = find_output(o, name);
+    bool there = read_old(dir, name, &old);
+    return now && there ? !is_same(now, &old) : now || there;
+}
+
+void output_forget(const outputs_t *o, const char *dir)
+{
+    char path[PATH_MAX];
+    for (size_t i = 0; i < o->count; i++) {
+        snprintf(path, sizeof path, "%s/%s" OUTPUT_NEW, dir, o->item[i].name);
+        unlink(path);
+    }
+}
+
+int output_write(const outputs_t *o, const char *dir, const char *suffix, err_t *err)
 {
     for (size_t i = 0; i < o->count; i++) {
         const output_t *out = &o->item[i];
         char path[PATH_MAX];
-        snprintf(path, sizeof path, "%s/%s", dir, out->name);
+        snprintf(path, sizeof path, "%s/%s%s", dir, out->name, suffix);
         if (out->once && is_current(o, out, dir)) continue;
         if (fd_replace_file(path, buf_cstr(&out->bytes), out->bytes.len, &out->spec, err) < 0) return -1;
     }

@@ -18,6 +18,8 @@ enum { TEST_MS = 20000 };
 
 typedef struct {
     bool check, diff, quiet, code_info;
+    bool
+        reload; /* services run on the files that are there: they are replaced only when all new ones are good */
     int environment; /* a descriptor of base/environment.h; 0: the process's own */
     const char *out; /* another directory than the run directory */
     char **then;     /* a command to become afterwards */
@@ -100,12 +102,14 @@ static int test_file(char *const argv[], const char *what, err_t *err)
     return err_set(err, ERR_RENDER_TEST, "%s: %s", what, line);
 }
 
+static const char *suffix(const prepare_t *p) { return p->opt.reload ? OUTPUT_NEW : ""; }
+
 static int test_nginx(prepare_t *p, err_t *err)
 {
     char nginx[PATH_MAX], conf[PATH_MAX + 16], t[] = "-t", q[] = "-q", e[] = "-e", errors[] = "stderr",
                                                c[] = "-c";
     snprintf(nginx, sizeof nginx, "%s", p->site.nginx);
-    snprintf(conf, sizeof conf, "%s/nginx.conf", p->site.run_dir);
+    snprintf(conf, sizeof conf, "%s/nginx.conf%s", p->site.run_dir, suffix(p));
     char *argv[] = {nginx, t, q, e, errors, c, conf, NULL};
     return test_file(argv, "nginx.conf", err);
 }
@@ -114,8 +118,8 @@ static int test_fpm(prepare_t *p, err_t *err)
 {
     char fpm[PATH_MAX], conf[PATH_MAX + 16], ini[PATH_MAX + 16], t[] = "-t", c[] = "-c", y[] = "-y";
     snprintf(fpm, sizeof fpm, "%s", p->site.php_fpm);
-    snprintf(conf, sizeof conf, "%s/php-fpm.conf", p->site.run_dir);
-    snprintf(ini, sizeof ini, "%s/php.ini", p->site.run_dir);
+    snprintf(conf, sizeof conf, "%s/php-fpm.conf%s", p->site.run_dir, suffix(p));
+    snprintf(ini, sizeof ini, "%s/php.ini%s", p->site.run_dir, suffix(p));
     char *argv[] = {fpm, t, c, ini, y, conf, NULL};
     return test_file(argv, "php-fpm.conf", err);
 }
@@ -135,7 +139,9 @@ static int stage_boot(prepare_t *p)
     }
     if (output_render_boot(&p->site, &p->outputs, &err) < 0) return failed(&err);
     if (p->opt.out || p->opt.diff) return 0;
-    if (output_write(&p->outputs, p->site.run_dir, &err) < 0 || test_nginx(p, &err) < 0) return failed(&err);
+    if (output_write(&p->outputs, p->site.run_dir, suffix(p), &err) < 0 || test_nginx(p, &err) < 0)
+        return failed(&err);
+    if (p->opt.reload) return 0;
     if (*p->site.fpm_arithmetic) log_info("%s", p->site.fpm_arithmetic);
     tell_rendered(p, "boot");
     return 0;
@@ -158,9 +164,33 @@ static int render_rest(prepare_t *p)
     return 0;
 }
 
-static int stage_all(prepare_t *p)
+static int write_and_test(prepare_t *p)
 {
     err_t err = {0};
+    if (output_write(&p->outputs, p->site.run_dir, "", &err) < 0 || test_fpm(p, &err) < 0)
+        return failed(&err);
+    tell_rendered(p, "all");
+    return 0;
+}
+
+/* Of a reload: the tests come first. PHP keeps compiled files (opcache.validate_timestamps), so config.php is one of PHP-FPM's. */
+static int put_in_place(prepare_t *p)
+{
+    static const char *const of_php[] = {"php-fpm.conf", "php.ini", "ca.pem", "config.php", "muc-stores.php"};
+    err_t err = {0};
+    const char *dir = p->site.run_dir;
+    bool nginx = output_differs(&p->outputs, "nginx.conf", dir), php = false;
+    for (size_t i = 0; i < sizeof of_php / sizeof *of_php; i++)
+        php |= output_differs(&p->outputs, of_php[i], dir);
+    if (test_fpm(p, &err) < 0 || output_write(&p->outputs, dir, "", &err) < 0) return failed(&err);
+    output_forget(&p->outputs, dir);
+    role_emit(json_pack("{s:s,s:b,s:b}", "event", "reloaded", "nginx", nginx, "php", php));
+    tell_rendered(p, "all");
+    return 0;
+}
+
+static int stage_all(prepare_t *p)
+{
     if (!p->opt.out && !p->opt.diff) {
         site_check_code(&p->site, &p->problems);
         site_check_data(&p->site, &p->problems);
@@ -168,9 +198,7 @@ static int stage_all(prepare_t *p)
     int status = finish_settings(p);
     if (status == 0) status = render_rest(p);
     if (status || p->opt.out || p->opt.diff) return status;
-    if (output_write(&p->outputs, p->site.run_dir, &err) < 0 || test_fpm(p, &err) < 0) return failed(&err);
-    tell_rendered(p, "all");
-    return 0;
+    return p->opt.reload ? put_in_place(p) : write_and_test(p);
 }
 
 /* ---- for people ---- */
@@ -190,7 +218,7 @@ static int write_out(prepare_t *p)
     file_spec_t spec = {.uid = (uid_t)-1, .gid = (gid_t)-1, .mode = 0700};
     snprintf(muc, sizeof muc, "%s/muc", p->opt.out);
     if (fd_make_dir(p->opt.out, &spec, &err) < 0 || fd_make_dir(muc, &spec, &err) < 0 ||
-        output_write(&p->outputs, p->opt.out, &err) < 0)
+        output_write(&p->outputs, p->opt.out, "", &err) < 0)
         return failed(&err);
     return EXIT_OK;
 }
@@ -234,6 +262,8 @@ static int parse_options(int argc, char **argv, options_t *o)
             o->quiet = true;
         else if (strcmp(argv[i], "--code-info") == 0)
             o->code_info = true;
+        else if (strcmp(argv[i], "--reload") == 0)
+            o->reload = true;
         else if (strcmp(argv[i], "--environment") == 0 && i + 1 < argc)
             o->environment = (int)strtol(argv[++i], NULL, 10);
         else if (strcmp(argv[i], "--out") == 0 && i + 1 < argc)

@@ -165,12 +165,28 @@ const cli_cmd_t CLI_COMMANDS[] = {
     {.name = "reload",
      .operands = "",
      .help = "Fetch secrets and render anew; the services follow.",
-     .detail = "No request is lost. Variables of a running container cannot change; files (NAME_FILE), "
-               "secrets (NAME_ARN) and "
-               "templates can.",
+     .detail = "No request is lost. The new files are tested first (nginx -t, php-fpm -t): when one is "
+               "wrong, all old ones stay, and the "
+               "message holds the line. Only those of nginx and php-fpm follow whose files have changed. "
+               "Variables of a running container "
+               "cannot change; files (NAME_FILE), secrets (NAME_ARN) and templates can.",
      .examples = "moodlectl reload",
-     .exits = {EXIT_UNAVAILABLE, EXIT_TEMPFAIL, EXIT_NOPERM},
+     .exits = {EXIT_UNAVAILABLE, EXIT_DATAERR, EXIT_NOINPUT, EXIT_CANTCREAT, EXIT_TEMPFAIL, EXIT_NOPERM,
+               EXIT_CONFIG},
      .run = cmd_reload},
+    {.name = "restart",
+     .operands = "nginx|php-fpm",
+     .help = "Reload, and begin anew with this service in any case.",
+     .detail = "No request is lost. nginx gets new workers, the old ones finish what they have. php-fpm's "
+               "workers finish their requests, at most "
+               "for process_control_timeout (from the stop budget), while new requests wait; then all of it "
+               "starts again.",
+     .examples = "moodlectl restart php-fpm",
+     .exits = {EXIT_UNAVAILABLE, EXIT_DATAERR, EXIT_NOINPUT, EXIT_CANTCREAT, EXIT_TEMPFAIL, EXIT_NOPERM,
+               EXIT_CONFIG},
+     .least = 1,
+     .most = 1,
+     .run = cmd_restart},
     {.name = "secrets list",
      .operands = "",
      .help = "The values this member follows, never what they are.",

@@ -23,6 +23,7 @@ int cmd_cron_run_now(const cli_args_t *args);
 int cmd_drain(const cli_args_t *args);
 int cmd_simulate(const cli_args_t *args); /* drain --simulate */
 int cmd_reload(const cli_args_t *args);
+int cmd_restart(const cli_args_t *args);
 int cmd_secrets_list(const cli_args_t *args);
 int cmd_secrets_check(const cli_args_t *args);
 int cmd_secrets_refresh(const cli_args_t *args);

@@ -2,6 +2,7 @@
 #include "base/fd.h"
 #include "supervisor/drain.h"
 #include "supervisor/lifecycle.h"
+#include "supervisor/reload.h"
 #include "supervisor/rotation.h"
 #include "supervisor/status.h"
 #include <errno.h>
@@ -74,11 +75,22 @@ static json_t *do_drain(member_t *m, const json_t *request)
     return done("Draining; this member stops when its work is done.");
 }
 
+static const char CANNOT_RELOAD[] = "nothing can be reloaded in this phase, or while a reload is under way";
+
 static json_t *do_reload(member_t *m, const json_t *request)
 {
     (void)request;
-    if (!lifecycle_reload(m)) return refuse(ERR_NOT_RUNNING, "nothing can be reloaded in this phase");
+    if (!reload_start(m, false, false)) return refuse(ERR_NOT_RUNNING, CANNOT_RELOAD);
     return done("Reloading: files are rendered anew and the services follow.");
+}
+
+static json_t *do_restart(member_t *m, const json_t *request)
+{
+    const char *what = json_string_value(json_object_get(request, "what"));
+    bool nginx = what && strcmp(what, "nginx") == 0, php = what && strcmp(what, "php-fpm") == 0;
+    if (!nginx && !php) return refuse(ERR_USAGE, "restart needs \"what\": nginx or php-fpm");
+    if (!reload_start(m, nginx, php)) return refuse(ERR_NOT_RUNNING, CANNOT_RELOAD);
+    return done("Restarting.");
 }
 
 static json_t *do_secrets(member_t *m, const json_t *request)
@@ -126,6 +138,7 @@ static const struct {
                 {"cron-run-now", do_cron_run},
                 {"drain", do_drain},
                 {"reload", do_reload},
+                {"restart", do_restart},
                 {"audit", do_audit},
                 {"secrets", do_secrets},
                 {"secrets-refresh", do_secrets_refresh},

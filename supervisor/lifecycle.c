@@ -1,6 +1,7 @@
 #include "supervisor/lifecycle.h"
 #include "base/clock.h"
 #include "supervisor/drain.h"
+#include "supervisor/reload.h"
 #include "supervisor/roles.h"
 #include "supervisor/rotation.h"
 #include "supervisor/status.h"
@@ -286,12 +287,7 @@ static int failed_status(const child_t *c)
 static void on_failed(member_t *m, child_t *c)
 {
     char reason[300];
-    if (c->slot == SV_PREPARE && m->reloading) {
-        m->reloading = false;
-        logfmt_own(LOG_ERROR_, c->last_error.id, "reload.failed", "the old configuration stays: %s",
-                   c->last_error.msg);
-        return;
-    }
+    if (c->slot == SV_PREPARE && reload_failed(m)) return;
     if (c->slot == SV_WARM) {
         logfmt_own(LOG_WARN_, ERR_NONE, "warm.failed",
                    "the caches could not be prepared; Moodle prepares them itself, more slowly");
@@ -307,13 +303,7 @@ static void on_failed(member_t *m, child_t *c)
 
 static void on_prepared(member_t *m)
 {
-    if (m->reloading) {
-        m->reloading = false;
-        logfmt_own(LOG_NOTICE_, ERR_NONE, "reload", "rendered anew; nginx and php-fpm follow");
-        child_signal(&m->children[SV_NGINX], SIGHUP);
-        child_signal(&m->children[SV_FPM], SIGUSR2);
-        rotation_ask(m, "refresh"); /* prepare knows one version of a secret only */
-    }
+    reload_rendered(m);
     lifecycle_event(m, LE_PREPARED);
 }
 
@@ -361,18 +351,9 @@ void lifecycle_init(member_t *m)
     m->started_ms = m->phase_since_ms = clock_ms();
     uv_timer_init(m->loop, &m->deadline);
     m->deadline.data = m;
+    reload_init(m);
     for (int id = 0; id < SV_COUNT_; id++) child_init(&m->children[id], m->loop, &SERVICES[id], &HOOKS, id);
     advance(m);
-}
-
-bool lifecycle_reload(member_t *m)
-{
-    child_t *c = &m->children[SV_PREPARE];
-    if (lifecycle_is_stopping(m->phase) || !child_is_gone(c) || m->phase < LP_LEAD) return false;
-    m->reloading = true;
-    child_stop(c, 0, 0); /* from DONE to DOWN */
-    child_start(c);
-    return true;
 }
 
 bool lifecycle_reap(member_t *m, pid_t pid, int status)
@@ -389,5 +370,6 @@ void lifecycle_close(member_t *m)
         probe_stop(&m->probes[id]);
         child_close(&m->children[id]);
     }
+    reload_close(m);
     if (!uv_is_closing((uv_handle_t *)&m->deadline)) uv_close((uv_handle_t *)&m->deadline, NULL);
 }

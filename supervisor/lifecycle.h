@@ -12,8 +12,6 @@ void lifecycle_stop(member_t *m,
 void lifecycle_hold_check(
     member_t *m); /* after the reason of HOLD may have changed: old code does not wait for ever */
 void lifecycle_fail(member_t *m, int exit_status, err_id_t id, const char *reason);
-bool lifecycle_reload(
-    member_t *m); /* renders anew, then nginx and php-fpm follow; false: not in this phase */
 bool lifecycle_reap(member_t *m, pid_t pid, int status); /* true: one of our children */
 void lifecycle_close(member_t *m);                       /* after EXIT: lets go of its handles */
 

@@ -54,6 +54,19 @@ typedef struct drain { /* one stop, from its first second; drain.c */
     uint64_t resets_before; /* tcp_resets() when nginx was told to accept no more */
 } drain_t;
 
+typedef struct reload { /* reload.c */
+    enum {
+        RELOAD_IDLE,
+        RELOAD_RENDERS,
+        RELOAD_POLITE,
+        RELOAD_SETTLES
+    } step;          /* POLITE, SETTLES: answers close their connections */
+    bool nginx, php; /* which have to follow */
+    uv_timer_t timer;
+    err_id_t id; /* of the last one that failed; 0: it went well, or there was none */
+    char msg[300];
+} reload_t;
+
 typedef struct member {
     uv_loop_t *loop;
     const settings_t *set;
@@ -66,8 +79,8 @@ typedef struct member {
     drain_t drain;
     bool booted; /* the run directory is there: state files can be written */
     bool advancing, advance_again;
-    bool served;    /* has been in SERVE */
-    bool reloading; /* prepare runs again for `reload` */
+    bool served; /* has been in SERVE */
+    reload_t reload;
     int exit_status;
     err_id_t reason_id; /* why LEAD waits, or HOLD holds, or the member failed */
     char reason[300], state[24];

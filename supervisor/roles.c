@@ -4,6 +4,7 @@
 #include "supervisor/control.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/redaction.h"
+#include "supervisor/reload.h"
 #include "supervisor/rotation.h"
 #include "supervisor/status.h"
 #include <stdio.h>
@@ -107,6 +108,12 @@ static void on_rendered(member_t *m, child_t *c, const json_t *e)
     lifecycle_event(m, LE_BOOTED);
 }
 
+static void on_reloaded(member_t *m, child_t *c, const json_t *e)
+{
+    (void)c;
+    reload_changed(m, json_is_true(json_object_get(e, "nginx")), json_is_true(json_object_get(e, "php")));
+}
+
 static void on_cron(member_t *m, child_t *c, const json_t *e)
 {
     (void)c;
@@ -169,17 +176,10 @@ static void on_rotated(member_t *m, child_t *c, const json_t *e)
 static const struct {
     const char *event;
     event_fn *fn;
-} EVENTS[] = {{"log", on_log},
-              {"line", on_line},
-              {"progress", on_progress},
-              {"state", on_state},
-              {"cron", on_cron},
-              {"rendered", on_rendered},
-              {"metric", on_metric},
-              {"secrets", on_secrets},
-              {"rotated", on_rotated},
-              {"adhoc", on_adhoc},
-              {"cron-success", on_cron_success}};
+} EVENTS[] = {{"log", on_log},           {"line", on_line},     {"progress", on_progress},
+              {"state", on_state},       {"cron", on_cron},     {"rendered", on_rendered},
+              {"reloaded", on_reloaded}, {"metric", on_metric}, {"secrets", on_secrets},
+              {"rotated", on_rotated},   {"adhoc", on_adhoc},   {"cron-success", on_cron_success}};
 
 void roles_event(member_t *m, child_t *c, const char *line, size_t len)
 {

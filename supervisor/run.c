@@ -6,6 +6,7 @@
 #include "supervisor/lifecycle.h"
 #include "supervisor/reaper.h"
 #include "supervisor/redaction.h"
+#include "supervisor/reload.h"
 #include "supervisor/spawn.h"
 #include "supervisor/status.h"
 #include <errno.h>
@@ -48,7 +49,7 @@ static void do_stop(member_t *m, int sig)
 static void do_reload(member_t *m, int sig)
 {
     (void)sig;
-    if (!lifecycle_reload(m))
+    if (!reload_start(m, false, false))
         logfmt_own(LOG_WARN_, ERR_NONE, "reload", "SIGHUP: nothing can be reloaded in this phase");
 }
 

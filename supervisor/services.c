@@ -237,6 +237,12 @@ void services_free(services_t **services)
     *services = NULL;
 }
 
+void services_prepare_again(services_t *s)
+{
+    command_t *c = &s->commands[SV_PREPARE];
+    if (!c->argv[c->argc]) c->argv[c->argc] = keep(s, "--reload");
+}
+
 void services_spec(const services_t *s, service_id_t id, spawn_spec_t *ret_spec)
 {
     ret_spec->argv = s->commands[id].argv;

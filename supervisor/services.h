@@ -14,6 +14,7 @@ typedef struct services services_t;
  * base/environment.h, for prepare; taken over. NULL: out of memory. The settings must outlive it. */
 services_t *services_new(const settings_t *set, int environment);
 void services_free(services_t **s);
+void services_prepare_again(services_t *s); /* from now on prepare replaces files that are in use */
 void services_spec(const services_t *s, service_id_t id, spawn_spec_t *ret_spec);
 const char *services_run_path(const services_t *s, const char *name, char *buf,
                               size_t size);      /* file in the run directory */

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "supervisor/logfmt.h"
+#include "supervisor/reload.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -144,7 +145,7 @@ void status_write(member_t *m)
     put_health(m, "startup");
     set_flag(m, "state/ready", is_ready(m));
     set_flag(m, "state/started", is_started(m));
-    set_flag(m, "state/drain", lifecycle_is_stopping(m->phase));
+    set_flag(m, "state/drain", lifecycle_is_stopping(m->phase) || reload_is_polite(m));
     set_flag(m, "state/open", is_open(m));
 }
 
@@ -201,6 +202,7 @@ json_t *status_json(const member_t *m)
     json_object_set_new(o, "progress", progress_json(&m->progress));
     json_object_set_new(o, "cron", cron_json(m));
     json_object_set_new(o, "children", children_json(m));
+    json_object_set_new(o, "reload", reload_json(m));
     json_object_set_new(o, "lines_dropped", json_integer((json_int_t)outq_dropped()));
     return o;
 }

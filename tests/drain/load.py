@@ -27,6 +27,7 @@ echo strlen(file_get_contents('php://input')), " bytes came</html>\\n";
 DOWNLOAD = 48 << 20
 UPLOAD = 1 << 20
 KINDS = ("short", "5 s", "25 s", "upload", "download", "kept", "HTTP/1.0")
+LONG = ("5 s", "25 s", "upload", "download")
 REFUSED = "refused"
 
 
@@ -34,7 +35,7 @@ class Balancer:
     """Sends until `until` (time.monotonic(); None: without end)."""
 
     def __init__(self):
-        self.until, self.over = None, threading.Event()
+        self.until, self.over, self.last = None, threading.Event(), threading.Event()  # last: half a second before it stops to send
 
     def sends(self):
         return not self.over.is_set() and (self.until is None or time.monotonic() < self.until)
@@ -184,6 +185,8 @@ class Load:
     # ---- the load ------------------------------------------------------------------------------------------------
 
     def work(self, kind, number, request):
+        if number % 2 and kind in LONG:  # these begin at the last moment
+            self.balancer.last.wait()
         while not self.balancer.over.is_set():
             if not self.balancer.sends():
                 return

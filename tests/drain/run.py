@@ -3,10 +3,14 @@
 
     run.py [matrix] [--quick] [--jobs N] [--write]     every kind of request x every balancer x every signal
     run.py stops [--count 1000] [--jobs N] [--write]   one stop after another, balancer removed before and 2 s late in turns
+    run.py reload [--count 10]                         reloads and restarts of one member, over and over
 
 matrix: one member for each balancer and signal, with all kinds of requests at once. Balancers: `removed` has stopped sending when the
 signal comes; the others go on for 2 s, 15 s, or without end. A cell must be 0; for the balancer that never learns it, connections
 refused by a member that has stopped listening are shown, and all else must be 0. --quick: three members, for CI.
+
+reload: nginx.conf changes, then restart nginx, then restart php-fpm, under all kinds of requests but that of 25 s (php-fpm's workers
+finish what they have before any of them takes new work, so that a restart of it would wait for the longest). 0 may be lost.
 
 Moodle is the stand-in of tests/standin, or MOODLE_SRC=/path of a real one. --write puts the table into docs/drain.md. Needs root."""
 import argparse
@@ -14,6 +18,8 @@ import collections
 import json
 import os
 import platform
+import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -28,7 +34,7 @@ from lib.case import Bench, Case, Failure, check, equal  # noqa: E402
 from lib.proc import exit_on_signals, wait_for  # noqa: E402
 from load import DOWNLOAD, KINDS, REFUSED, SCRIPT, Balancer, Load  # noqa: E402
 
-NEVER = float("inf")
+NEVER, LAST_MOMENT = float("inf"), 0.5
 # name: seconds that it sends after the signal, lame duck, budget: so that a request of 25 s begun at the last moment still fits
 BALANCERS = {"removed": (-0.1, 5, 35), "2 s late": (2, 5, 35), "15 s late": (15, 18, 50), "never": (NEVER, 5, 40)}
 SIGNALS = ("TERM", "QUIT", "WINCH", "INT")
@@ -37,9 +43,9 @@ QUICK = (("removed", "TERM", (-0.1, 2, 20)), ("2 s late", "QUIT", (2, 4, 20)), (
 
 def parse():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("what", nargs="?", choices=("matrix", "stops"), default="matrix")
+    p.add_argument("what", nargs="?", choices=("matrix", "stops", "reload"), default="matrix")
     p.add_argument("--quick", action="store_true")
-    p.add_argument("--count", type=int, default=1000)
+    p.add_argument("--count", type=int)
     p.add_argument("--jobs", type=int, default=4, help="members under load side by side")
     p.add_argument("--pause", type=float, default=0.2, help="between two requests of one client, in seconds")
     p.add_argument("--minutes", type=float, default=600, help="stops: no new one after that")
@@ -61,7 +67,7 @@ class Stop:
     def __init__(self, site, number, balancer, sig, times, kinds=KINDS, pause=0.2):
         self.site, self.number, self.balancer, self.sig, self.kinds, self.pause = site, number, balancer, sig, kinds, pause
         self.late, self.lame, self.budget = times
-        self.load, self.wrong, self.report, self.took = None, [], {}, 0.0
+        self.load, self.wrong, self.report, self.took, self.settings = None, [], {}, 0.0, {}
 
     def lost(self, kind):
         return sum(n for how, n in self.load.lost[kind].items() if self.late != NEVER or how != REFUSED)
@@ -72,7 +78,7 @@ class Stop:
     def start(self):
         # fast back: the members of one site share nothing but the database and the files, so they may stop side by side
         self.member = self.site.member(self.number, env={"MOODLECTL_LAME_DUCK": f"{int(self.lame * 1000)}ms", "MOODLECTL_STOP_TIMEOUT": f"{self.budget}s",
-                                                         "MOODLECTL_FPM_CHILDREN": 16, "MOODLECTL_CRON": "false"})
+                                                         "MOODLECTL_FPM_CHILDREN": 16, "MOODLECTL_CRON": "false", **self.settings})
         self.member.start()
         self.member.wait_phase("SERVE", 120)
 
@@ -85,11 +91,15 @@ class Stop:
                 wait_for(f"{kind} under way", lambda kind=kind: self.load.under_way(kind), 10)
         time.sleep(1.5)
         began = time.monotonic()
-        if self.late != NEVER:
-            rule.until = began + max(0, self.late)
-        if self.late < 0:
-            time.sleep(-self.late)  # removed: the last request has been sent, many are under way
-            began = time.monotonic()
+        if self.late < 0:  # removed: the last request has been sent, many are under way
+            rule.last.set()
+            time.sleep(LAST_MOMENT)
+            rule.until = time.monotonic()
+            time.sleep(-self.late)
+        else:
+            rule.until = began + self.late if self.late != NEVER else None
+            threading.Timer(min(self.late, self.lame) - LAST_MOMENT, rule.last.set).start()
+        began = time.monotonic()
         self.member.signal(getattr(signal, f"SIG{self.sig}"))
         status = self.member.wait_exit(self.budget + 20)
         self.took = time.monotonic() - began
@@ -169,6 +179,44 @@ class Matrix:
         self.bench.close()
 
 
+class Reload(Stop):
+    """No stop: the files change and the services follow, again and again, while all kinds of requests come."""
+
+    def __init__(self, site, number, count, pause):
+        super().__init__(site, number, "reload", "HUP", (0, 5, 40), [k for k in KINDS if k != "25 s"], pause)
+        self.count = count
+        self.templates = site.folder.make(f"{site.name}-templates", mode=0o755)
+        shutil.copytree(site.programs.templates, self.templates, dirs_exist_ok=True)
+        self.settings = {"MOODLECTL_TEMPLATE_DIR": self.templates}
+
+    def change(self, number):
+        with open(f"{self.templates}/nginx.conf.tmpl", "r+") as f:
+            text = re.sub(r"gzip_min_length \d+", f"gzip_min_length {1024 + number}", f.read())
+            f.seek(0)
+            f.write(text)
+
+    def run(self):
+        self.start()
+        rule = Balancer()
+        rule.last.set()
+        self.load = Load(self.member, rule, self.kinds, self.pause).start()
+        time.sleep(2)
+        began = time.monotonic()
+        for i in range(self.count):
+            self.change(i + 1)
+            for words, follows in ((["reload"], "nginx follows"), (["restart", "php-fpm"], "php-fpm follows"), (["restart", "nginx"], "nginx follows")):
+                said = self.member.exec(["moodlectl", *words]).stdout
+                check(follows in said, f"{words}: {said}")
+        self.took = time.monotonic() - began
+        rule.until = time.monotonic()
+        check(self.load.join(60), "a client still waits")
+        equal(self.member.drain(60), 0, "exit status")
+        equal([o for o in self.member.log(event="child") if "backoff" in o["msg"]], [], "services that died")
+        for kind in self.kinds:
+            if self.load.lost[kind]:
+                self.wrong.append(f"{kind}: {dict(self.load.lost[kind])}, slowest {self.load.slowest[kind]:.1f} s")
+
+
 def version_of(words):
     p = subprocess.run(words, capture_output=True, text=True)
     return (p.stdout + p.stderr).strip().split("\n")[0]
@@ -215,17 +263,20 @@ def run_matrix(args):
     matrix = Matrix(args)
     try:
         site = matrix.site()
-        if args.quick:
+        if args.what == "reload":
+            stops = [Reload(site, 1, args.count or 10, args.pause)]
+        elif args.quick:
             kinds = [k for k in KINDS if k != "25 s"]
-            stops = [Stop(site, n, b, sig, times, kinds, args.pause) for n, (b, sig, times) in enumerate(QUICK, 1)]
+            stops = [Stop(site, n, b, sig, times, kinds, args.pause) for n, (b, sig, times) in enumerate(QUICK, 1)] + [Reload(site, 9, 1, args.pause)]
         else:  # the longest first
             order = sorted(BALANCERS, key=lambda b: -BALANCERS[b][2])
             stops = [Stop(site, n, b, sig, BALANCERS[b], KINDS, args.pause) for n, (b, sig) in enumerate(((b, s) for b in order for s in SIGNALS), 1)]
         matrix.all(stops)
         wrong = sum(bool(s.wrong) for s in matrix.done)
-        if not args.quick:
+        whole = args.what == "matrix" and not args.quick
+        if whole:
             print("\n".join(table(matrix)))
-        if args.write and not args.quick:
+        if args.write and whole:
             write("matrix with Moodle" if matrix.bench.code.real else "matrix", [f"{time.strftime('%Y-%m-%d')}, {moodle(matrix)}, {where()}.", "", *table(matrix)])
         print(f"{len(stops) - wrong} passed, {wrong} failed")
         return 1 if wrong or not stops else 0

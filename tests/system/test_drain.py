@@ -1,5 +1,7 @@
-"""A stop: what becomes of each kind of request, and what the report says of it."""
+"""A stop: what becomes of each kind of request, and what the report says of it. And reloads. (Under load: tests/drain.)"""
 import json
+import os
+import shutil
 import signal
 import socket
 import threading
@@ -172,3 +174,50 @@ def simulate_tells_and_changes_nothing(t):
     check("In flight: 3 requests" in text and "slow.php: runs for" in text and "secret" not in text, text)
     equal([c.answer()[0] for c in slow], [200] * 3, "the requests")
     equal((m.phase(), m.get("/-/ready").status, kept.send("/login/index.php").answer()[1]["connection"]), ("SERVE", 200, "keep-alive"), "after it")
+
+
+def rendered(m):
+    """{file: bytes} of what a reload may replace."""
+    found = {}
+    for name in ("nginx.conf", "php-fpm.conf", "php.ini", "config.php", "moodle.json", "lead.json"):
+        with open(m.inside(f"/run/moodlectl/{name}"), "rb") as f:
+            found[name] = f.read()
+    return found
+
+
+@test(dbs=("pgsql",))
+def a_reload_with_a_wrong_file_changes_nothing(t):
+    """One wrong line, of nginx or of PHP-FPM: all old files stay, both services run on, the command names the line. Mended, all follow."""
+    site = t.site(installed="base")
+    templates = site.folder.make(f"{site.name}-templates", mode=0o755)
+    shutil.copytree(site.programs.templates, templates, dirs_exist_ok=True)
+    m, = site.serve((1,), env={"MOODLECTL_TEMPLATE_DIR": templates})
+    before, pids = rendered(m), {c["name"]: c["pid"] for c in m.status()["children"]}
+    for name, wrong, word in (("nginx.conf", "    no_such_directive on;", "no_such_directive"), ("php-fpm.conf", "no_such_key = 1", "no_such_key")):
+        path = os.path.join(templates, name + ".tmpl")
+        with open(path) as f:
+            good = f.read()
+        bad = good.replace("http {\n", f"http {{\n{wrong}\n") if name == "nginx.conf" else good.replace("[global]\n", f"[global]\n{wrong}\n")
+        with open(path, "w") as f:
+            f.write(bad)
+        p = m.exec(["moodlectl", "reload"], check=False)
+        number = next(i for i, line in enumerate(bad.split("\n")[1:], 1) if word in line)  # the first line is the template's own
+        equal(p.returncode, 65, f"exit status with a wrong {name}: {p.stderr}")
+        check("E-RENDER-TEST" in p.stderr and word in p.stderr and f"{name}.new:{number}" in p.stderr, f"a wrong {name}: {p.stderr}")
+        check(m.log(event="reload.failed", id="E-RENDER-TEST"), "no line in the log")
+        equal(rendered(m), before, f"files after a wrong {name}")
+        equal(m.get("/login/index.php").status, 200, "a page")
+        with open(path, "w") as f:
+            f.write(good.replace("gzip_min_length 1024", "gzip_min_length 1025") if name == "nginx.conf" else good)
+    equal({c["name"]: c["pid"] for c in m.status()["children"] if c["name"] in ("nginx", "php")}, {n: pids[n] for n in ("nginx", "php")}, "services")
+    p = m.exec(["moodlectl", "reload"])
+    check("nginx follows" in p.stdout, p.stdout)
+    check(b"gzip_min_length 1025" in rendered(m)["nginx.conf"], "the new nginx.conf is not there")
+    check(not os.path.exists(m.inside("/run/moodlectl/nginx.conf.new")), "a file of the test was left")
+    check("neither nginx nor php-fpm" in m.exec(["moodlectl", "reload"]).stdout, "a reload without a change")
+    for what in ("nginx", "php-fpm"):
+        workers = {p for p, c in m.processes().items() if ("nginx: worker" if what == "nginx" else "php-fpm: pool") in c}
+        m.exec(["moodlectl", "restart", what])
+        wait_for(f"new workers of {what}", lambda: not workers & set(m.processes()), 10)
+        equal(m.get("/login/index.php").status, 200, f"a page after restart {what}")
+    equal(m.exec(["moodlectl", "restart", "redis"], check=False).returncode, 64, "restart of something else")
