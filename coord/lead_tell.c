@@ -47,11 +47,12 @@ static void detail_split(const char *detail, long *done, long *total, const char
  * transaction (lib/dml/pgsql_native_moodle_database.php, change_database_structure), of which only the locks tell. */
 static const char *core_step(lead_t *m, const char *words, char buf[120], long *done, long *total)
 {
-    if (*done > 1 || *total == 0) return words;
+    if (*done > 1) return words;
+    if (!*words) words = "System"; /* the leader's next heartbeat will say so */
     if (!m->core_tables) m->core_tables = tree_count_tables(m->conf.code_dir);
     long tables = m->in.schema.tables;
     if (tables > m->core_tables) tables = m->core_tables;
-    *done += tables;
+    if (*total) *done += tables;
     int64_t made = tables ? 0 : lease_work_made(&m->lease);
     if (tables)
         snprintf(buf, 120, "%.40s: %ld of %ld tables", words, tables, m->core_tables);
