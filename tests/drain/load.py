@@ -127,7 +127,7 @@ class Load:
         self.member, self.balancer, self.pause = member, balancer, pause
         self.lock, self.good, self.lost, self.pool = threading.Lock(), collections.Counter(), collections.defaultdict(collections.Counter), []
         self.begun, self.slowest = collections.Counter(), collections.Counter()
-        workers = {"short": (2, self.short), "5 s": (2, self.script(5000)), "25 s": (2, self.script(25000)), "upload": (2, self.upload),
+        workers = {"short": (2, self.short), "1 s": (2, self.script(1000)), "5 s": (2, self.script(5000)), "25 s": (2, self.script(25000)), "upload": (2, self.upload),
                    "download": (2, self.download), "kept": (4, self.kept), "HTTP/1.0": (2, self.old)}
         self.idle_connections = idle_connections if "kept" in kinds else 0
         self.threads = [threading.Thread(target=self.work, args=(kind, i, workers[kind][1]), daemon=True)
@@ -185,7 +185,7 @@ class Load:
     # ---- the load ------------------------------------------------------------------------------------------------
 
     def work(self, kind, number, request):
-        if number % 2 and kind in LONG:  # these begin at the last moment
+        if number % 2 and kind in LONG + ("1 s",):  # these begin at the last moment
             self.balancer.last.wait()
         while not self.balancer.over.is_set():
             if not self.balancer.sends():

@@ -14,7 +14,7 @@ finish what they have before any of them takes new work, so that a restart of it
 
 Moodle is the stand-in of tests/standin, or MOODLE_SRC=/path of a real one. --write puts the table into docs/drain.md. Needs root."""
 import argparse
-import collections
+import itertools
 import json
 import os
 import platform
@@ -32,7 +32,7 @@ TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(HERE, "..", "system"))
 from lib.case import Bench, Case, Failure, check, equal  # noqa: E402
 from lib.proc import exit_on_signals, wait_for  # noqa: E402
-from load import DOWNLOAD, KINDS, REFUSED, SCRIPT, Balancer, Load  # noqa: E402
+from load import DOWNLOAD, KINDS, LONG, REFUSED, SCRIPT, Balancer, Load  # noqa: E402
 
 NEVER, LAST_MOMENT = float("inf"), 0.5
 # name: seconds that it sends after the signal, lame duck, budget: so that a request of 25 s begun at the last moment still fits
@@ -87,9 +87,9 @@ class Stop:
         rule = Balancer()
         self.load = Load(self.member, rule, self.kinds, self.pause).start()
         for kind in self.kinds:
-            if kind not in ("short", "kept", "HTTP/1.0"):
+            if kind in LONG:
                 wait_for(f"{kind} under way", lambda kind=kind: self.load.under_way(kind), 10)
-        time.sleep(1.5)
+        time.sleep(1.5 if LONG[0] in self.kinds else 0.5)
         began = time.monotonic()
         if self.late < 0:  # removed: the last request has been sent, many are under way
             rule.last.set()
@@ -179,6 +179,16 @@ class Matrix:
         self.bench.close()
 
 
+class Short(Stop):
+    """One of many: new and kept connections, downloads too small to last, and a request of a second that begins at the last moment."""
+    KINDS = ("short", "kept", "HTTP/1.0", "1 s")
+
+    def __init__(self, site, number, serial, pause):
+        late = serial % 2 == 1
+        super().__init__(site, number, "2 s late" if late else "removed", SIGNALS[serial // 2 % 4], (2, 2.5, 15) if late else (-0.02, 0.5, 15),
+                         self.KINDS, pause)
+
+
 class Reload(Stop):
     """No stop: the files change and the services follow, again and again, while all kinds of requests come."""
 
@@ -215,6 +225,38 @@ class Reload(Stop):
         for kind in self.kinds:
             if self.load.lost[kind]:
                 self.wrong.append(f"{kind}: {dict(self.load.lost[kind])}, slowest {self.load.slowest[kind]:.1f} s")
+
+
+def run_stops(args):
+    """Each of the --jobs places has an address of its own, where one member after the other lives and ends."""
+    matrix = Matrix(args)
+    count, end, next_serial, places = args.count or 1000, time.monotonic() + args.minutes * 60, itertools.count(), []
+    try:
+        site = matrix.site()
+
+        def place(number):
+            while (serial := next(next_serial)) < count and time.monotonic() < end:
+                matrix.one(Short(site, number, serial, args.pause))
+        for number in range(1, args.jobs + 1):
+            places.append(threading.Thread(target=place, args=(number,)))
+            places[-1].start()
+        for t in places:
+            t.join()
+        lines = []
+        for balancer in ("removed", "2 s late"):
+            done = [s for s in matrix.done if s.balancer == balancer and s.load]
+            took = sorted(s.took for s in done)
+            lines.append(f"| {balancer} | {len(done)} | {sum(sum(s.load.begun.values()) for s in done)} | {sum(sum(map(s.lost, s.kinds)) for s in done)} | "
+                         f"{sum(bool(s.wrong) for s in done)} | {took[len(took) // 2]:.2f} | {took[-1]:.2f} |")
+        head = ["| balancer | stops | requests | lost | stops with a fault | median s | longest s |", "|---|---|---|---|---|---|---|"]
+        print("\n".join(head + lines))
+        if args.write:
+            write("stops", [f"{time.strftime('%Y-%m-%d')}, {moodle(matrix)}, {where()}, {args.jobs} members side by side.", "", *head, *lines])
+        wrong = sum(bool(s.wrong) for s in matrix.done)
+        print(f"{len(matrix.done) - wrong} passed, {wrong} failed")
+        return 1 if wrong or not matrix.done else 0
+    finally:
+        matrix.close()
 
 
 def version_of(words):
@@ -290,7 +332,7 @@ def main():
     if os.geteuid() != 0:
         sys.exit("run.py: needs root (name spaces, users); try sudo")
     exit_on_signals()
-    return run_matrix(args)
+    return run_stops(args) if args.what == "stops" else run_matrix(args)
 
 
 if __name__ == "__main__":
