@@ -3,6 +3,7 @@
 
     run.py [matrix] [--quick] [--jobs N] [--write]     every kind of request x every balancer x every signal
     run.py stops [--count 1000] [--jobs N] [--write]   one stop after another, balancer removed before and 2 s late in turns
+    run.py peers [--count 3] [--jobs N] [--write]      the same load and files under the usual inits and supervisors
     run.py reload [--count 10]                         reloads and restarts of one member, over and over
 
 matrix: one member for each balancer and signal, with all kinds of requests at once. Balancers: `removed` has stopped sending when the
@@ -14,6 +15,7 @@ finish what they have before any of them takes new work, so that a restart of it
 
 Moodle is the stand-in of tests/standin, or MOODLE_SRC=/path of a real one. --write puts the table into docs/drain.md. Needs root."""
 import argparse
+import collections
 import itertools
 import json
 import os
@@ -30,6 +32,7 @@ import traceback
 HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(os.path.dirname(HERE))
 sys.path.insert(0, os.path.join(HERE, "..", "system"))
+import peers  # noqa: E402
 from lib.case import Bench, Case, Failure, check, equal  # noqa: E402
 from lib.proc import exit_on_signals, wait_for  # noqa: E402
 from load import DOWNLOAD, KINDS, LONG, REFUSED, SCRIPT, Balancer, Load  # noqa: E402
@@ -43,7 +46,7 @@ QUICK = (("removed", "TERM", (-0.1, 2, 20)), ("2 s late", "QUIT", (2, 4, 20)), (
 
 def parse():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("what", nargs="?", choices=("matrix", "stops", "reload"), default="matrix")
+    p.add_argument("what", nargs="?", choices=("matrix", "stops", "peers", "reload"), default="matrix")
     p.add_argument("--quick", action="store_true")
     p.add_argument("--count", type=int)
     p.add_argument("--jobs", type=int, default=4, help="members under load side by side")
@@ -153,7 +156,7 @@ class Matrix:
         with self.lock:
             self.done.append(stop)
             good, lost = sum(stop.load.good.values()) if stop.load else 0, sum(map(stop.lost, stop.kinds)) if stop.load else 0
-            print(f"{'FAIL' if stop.wrong else 'ok  '} {stop.balancer}, SIG{stop.sig}: {good} good, {lost} lost, "
+            print(f"{'FAIL' if stop.wrong else 'ok  '} {getattr(stop, 'name', '')} {stop.balancer}, SIG{stop.sig}: {good} good, {lost} lost, "
                   f"{sum(map(stop.refused, stop.kinds)) if stop.load else 0} refused after its end, stopped in {stop.took:.1f} s", flush=True)
             for line in stop.wrong:
                 print(f"     {line}", flush=True)
@@ -187,6 +190,30 @@ class Short(Stop):
         late = serial % 2 == 1
         super().__init__(site, number, "2 s late" if late else "removed", SIGNALS[serial // 2 % 4], (2, 2.5, 15) if late else (-0.02, 0.5, 15),
                          self.KINDS, pause)
+
+
+class Peer(Stop):
+    """moodlectl as it comes, or another process 1 with the same nginx and PHP-FPM. Whatever is refused counts as lost."""
+    KINDS = ("short", "5 s", "upload", "download", "kept", "HTTP/1.0")
+
+    def __init__(self, site, number, name, balancer, pause):
+        self.name = name
+        super().__init__(site, number, balancer, peers.PEERS.get(name, (None, "TERM"))[1], (2, 3, 20) if balancer == "2 s late" else (-0.1, 3, 20), self.KINDS, pause)
+
+    def start(self):
+        if self.name == "moodlectl":
+            return super().start()
+        env = {"MOODLECTL_FPM_CHILDREN": 16, "MOODLECTL_STOP_TIMEOUT": f"{self.budget}s", "MOODLECTL_LAME_DUCK": f"{self.lame}s"}
+        self.member = self.site.member(self.number, env=env)
+        folder = self.member.home + "/peer"
+        os.mkdir(folder)
+        self.member.command = peers.command(self.name, folder)
+        self.member.start()
+        wait_for(f"{self.name} serves", lambda: self.member.get("/drain.php").status == 200, 30)
+
+    def judge(self, status):
+        if self.name == "moodlectl":
+            super().judge(status)
 
 
 class Reload(Stop):
@@ -255,6 +282,36 @@ def run_stops(args):
         wrong = sum(bool(s.wrong) for s in matrix.done)
         print(f"{len(matrix.done) - wrong} passed, {wrong} failed")
         return 1 if wrong or not matrix.done else 0
+    finally:
+        matrix.close()
+
+
+def run_peers(args):
+    """Lost requests of one stop: median, least and most; by how, of the median run."""
+    matrix = Matrix(args)
+    try:
+        site = matrix.site()
+        names = ["moodlectl"] + [n for n in peers.PEERS if peers.is_here(n)]
+        matrix.all([Peer(site, n, name, balancer, args.pause)
+                    for n, (_, name, balancer) in enumerate(itertools.product(range(args.count or 3), names, ("removed", "2 s late")), 1)])
+        rows = ["| process 1, signal | balancer removed before: lost | balancer 2 s late: lost | how | longest stop, s |", "|---|---|---|---|---|"]
+        for name in names:
+            cells, how, took = [], collections.Counter(), 0
+            for balancer in ("removed", "2 s late"):
+                runs = sorted((s for s in matrix.done if s.name == name and s.balancer == balancer and s.load), key=lambda s: sum(map(s.lost, s.kinds)))
+                lost = [sum(map(s.lost, s.kinds)) for s in runs]
+                cells.append(f"{lost[len(lost) // 2]} ({lost[0]}–{lost[-1]}) of {sum(runs[len(runs) // 2].load.begun.values())}" if runs else "-")
+                took = max([took, *(s.took for s in runs)])
+                for kind in runs[len(runs) // 2].kinds if runs else ():
+                    for words, n in runs[len(runs) // 2].load.lost[kind].items():
+                        how["refused" if words == REFUSED else words.split(",")[0] if words.startswith("status") else "cut or closed"] += n
+            rows.append(f"| {name}{'' if 'QUIT' in name else ', TERM'} | {cells[0]} | {cells[1]} | {', '.join(f'{k} {n}' for k, n in how.most_common()) or '-'} | {took:.1f} |")
+        print("\n".join(rows))
+        if args.write:
+            write("peers", [f"{time.strftime('%Y-%m-%d')}, {moodle(matrix)}, {where()}.", "", *rows])
+        wrong = sum(bool(s.wrong) for s in matrix.done)
+        print(f"{len(matrix.done) - wrong} passed, {wrong} failed")
+        return 1 if wrong else 0
     finally:
         matrix.close()
 
@@ -332,7 +389,7 @@ def main():
     if os.geteuid() != 0:
         sys.exit("run.py: needs root (name spaces, users); try sudo")
     exit_on_signals()
-    return run_stops(args) if args.what == "stops" else run_matrix(args)
+    return {"stops": run_stops, "peers": run_peers}.get(args.what, run_matrix)(args)
 
 
 if __name__ == "__main__":
