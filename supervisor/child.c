@@ -18,14 +18,8 @@ static void on_timer(uv_timer_t *timer) { child_feed(timer->data, CE_TIMEOUT); }
 
 void child_init(child_t *c, uv_loop_t *loop, const child_row_t *row, const child_hooks_t *hooks, int slot)
 {
-    *c = (child_t){.row = row,
-                   .hooks = hooks,
-                   .state = CS_DOWN,
-                   .pid = -1,
-                   .in = -1,
-                   .report = -1,
-                   .loop = loop,
-                   .slot = slot};
+    *c = (child_t){
+        .row = row, .hooks = hooks, .state = CS_DOWN, .pid = -1, .in = -1, .loop = loop, .slot = slot};
     restart_init(&c->restart, row->max_deaths, row->death_window_ms);
     uv_timer_init(loop, &c->timer);
     c->timer.data = c;
@@ -53,13 +47,11 @@ static void open_streams(child_t *c, spawned_t *s)
     c->in = s->in;
     if (c->in >= 0)
         fcntl(c->in, F_SETFL, O_NONBLOCK); /* our end: a role that does not read must not stop us */
-    c->report = s->report;
 }
 
 static void close_streams(child_t *c)
 {
     fd_close(&c->in);
-    fd_close(&c->report);
     stream_drain_and_close(&c->out);
     stream_drain_and_close(&c->err);
 }
@@ -110,9 +102,11 @@ static uint64_t until(uint64_t at_ms)
     return at_ms > now ? at_ms - now : 0;
 }
 
-static void arm(child_t *c)
+/* False: the delay before the next start is none. */
+static bool arm(child_t *c)
 {
     uint64_t ms = 0;
+    bool at_once = false;
     switch (child_fsm_deadline(c->state)) {
     case DL_NONE:
         break;
@@ -120,7 +114,8 @@ static void arm(child_t *c)
         ms = c->row->start_ms;
         break;
     case DL_BACKOFF:
-        ms = restart_delay_ms(&c->restart, entropy(c)) + 1;
+        ms = restart_delay_ms(&c->restart, entropy(c));
+        at_once = ms == 0;
         break;
     case DL_GRACE:
         ms = until(c->insist_at_ms) + 1;
@@ -137,6 +132,7 @@ static void arm(child_t *c)
         uv_timer_start(&c->timer, on_timer, ms, 0);
     else
         uv_timer_stop(&c->timer);
+    return !at_once;
 }
 
 /* The only assignment of the state. */
@@ -145,8 +141,9 @@ static void child_enter(child_t *c, const child_step_t *step)
     child_state_t from = c->state;
     c->state = step->next;
     c->changed_ms = clock_ms();
-    arm(c);
+    bool waits = arm(c);
     c->hooks->changed(c, from, step->why);
+    if (!waits && c->state == CS_BACKOFF) child_feed(c, CE_TIMEOUT);
 }
 
 static void child_feed(child_t *c, child_event_t event)
@@ -203,10 +200,7 @@ bool child_on_exit(child_t *c, pid_t pid, int status)
     c->exit_status = status;
     c->exits++;
     uint64_t up_ms = clock_ms() - c->started_ms;
-    int report = c->report;
-    c->report = -1;
     close_streams(c);
-    spawn_failed(&report, c->row->name, &c->last_error);
     if (is_oneshot(c) && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
         child_feed(c, CE_EXIT_DONE);
         return true;

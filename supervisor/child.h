@@ -50,7 +50,6 @@ struct child {
     restart_t restart;
     err_t last_error; /* why the last start failed, or the last role error */
     int in;           /* write end of a role's stdin, or -1 */
-    int report;
     stream_t *out, *err;
     uv_timer_t timer;
     uv_loop_t *loop;

@@ -11,8 +11,8 @@ extern char **environ;
 
 static int run_here(void)
 {
-    /* A SIGTERM that comes while settings are read must wait for its handler: the kernel drops what process 1 does not
-     * handle. run_main() opens the signals again when its handlers are there. */
+    /* A SIGTERM that comes while settings are read must wait: the kernel drops what process 1 neither handles nor blocks.
+     * run_main() opens the signals again that it does not wait for. */
     sigset_t all;
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, NULL);

@@ -29,7 +29,7 @@ static struct {
     out_mode_t mode;
     int epoll; /* watches fd; uv_poll watches epoll, because uv_poll_init makes what it watches non-blocking */
     uv_poll_t poll; /* readable: fd is writable */
-    bool has_poll, waiting;
+    bool has_poll, waiting, held;
     char *batch; /* bytes being written: [sent, len) */
     size_t len, sent;
     ring_t rings[OUT_CLASSES_];
@@ -153,7 +153,7 @@ static void report_loss(void)
                (unsigned long long)access, (unsigned long long)other);
 }
 
-void outq_flush(void)
+static void flush(void)
 {
     for (;;) {
         while (q.sent < q.len) {
@@ -177,6 +177,19 @@ void outq_flush(void)
     report_loss();
 }
 
+void outq_flush(void)
+{
+    if (!q.held) flush();
+}
+
+void outq_hold(void) { q.held = true; }
+
+void outq_release(void)
+{
+    q.held = false;
+    if (!q.waiting) flush();
+}
+
 static void on_writable(uv_poll_t *handle, int status, int events)
 {
     (void)handle;
@@ -197,7 +210,7 @@ void outq_line(out_class_t cls, const char *bytes, size_t len)
         return;
     }
     q.seq++;
-    if (!q.waiting && q.len + len > BATCH) outq_flush();
+    if (!q.waiting && q.len + len > BATCH) flush();
     if (!q.waiting && q.len + len <= BATCH) {
         memcpy(q.batch + q.len, bytes, len);
         q.len += len;

@@ -16,6 +16,9 @@ int outq_open(uv_loop_t *loop, int fd); /* 0 or -1 (errno): fd is not writable i
 /* A whole line with its newline. Small writes are gathered until outq_flush. */
 void outq_line(out_class_t cls, const char *bytes, size_t len);
 void outq_flush(void); /* writes what the reader takes now; the rest when it takes more */
+/* Between the two nothing is written, unless there is no room to wait: for lines that may come after deeds that may not wait. */
+void outq_hold(void);
+void outq_release(void);
 /* Much waits, yet the reader makes progress: whoever produces lines should pause until on_relief. A reader that takes nothing
  * for 300 ms does not hold anybody back: then lines are dropped instead. */
 typedef void outq_relief_fn(void);

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,7 +36,8 @@ static const struct {
                {SIGWINCH, do_stop}, {SIGHUP, do_reload}, {SIGCHLD, do_reap}};
 enum { SIGNAL_COUNT = sizeof SIGNALS / sizeof *SIGNALS };
 
-static uv_signal_t watchers[SIGNAL_COUNT];
+static uv_poll_t watcher;
+static int signals = -1;
 static member_t member;
 
 static void do_stop(member_t *m, int sig)
@@ -62,33 +64,40 @@ static void do_reap(member_t *m, int sig)
     reaper_run(on_exit_of);
 }
 
-static void on_signal(uv_signal_t *w, int sig)
+/* Lines are written when all is done: a stop or a new start comes before the words about it. */
+static void on_signals(uv_poll_t *w, int status, int events)
 {
-    member_t *m = w->data;
-    for (size_t i = 0; i < SIGNAL_COUNT; i++)
-        if (SIGNALS[i].sig == sig) SIGNALS[i].fn(m, sig);
+    struct signalfd_siginfo info;
+    (void)status;
+    (void)events;
+    outq_hold();
+    while (read(signals, &info, sizeof info) == sizeof info)
+        for (size_t i = 0; i < SIGNAL_COUNT; i++)
+            if (SIGNALS[i].sig == (int)info.ssi_signo) SIGNALS[i].fn(w->data, SIGNALS[i].sig);
+    outq_release();
 }
 
-/* PID 1 has no default action for a signal: what comes before its handler is lost. Blocked, it waits for us. */
-static void block_signals(void)
+/* PID 1 has no default action for a signal, and what it neither handles nor blocks is lost. All that is of interest stays blocked for
+ * ever and is read from a descriptor: nothing comes too early, nothing interrupts, no handler runs. SIGPIPE is blocked and never
+ * looked at, because children would inherit its being ignored. */
+static int block_signals(void)
 {
-    sigset_t set;
+    sigset_t set, blocked;
     sigemptyset(&set);
     for (size_t i = 0; i < SIGNAL_COUNT; i++) sigaddset(&set, SIGNALS[i].sig);
-    sigprocmask(SIG_BLOCK, &set, NULL);
+    blocked = set;
+    sigaddset(&blocked, SIGPIPE);
+    spawn_ignore_none(); /* as a careless launcher may do */
+    sigprocmask(SIG_SETMASK, &blocked, NULL);
+    signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+    return signals < 0 ? -1 : 0;
 }
 
-static void arm_signals(uv_loop_t *loop)
+static int watch_signals(uv_loop_t *loop)
 {
-    sigset_t none;
-    signal(SIGPIPE, SIG_IGN);
-    for (size_t i = 0; i < SIGNAL_COUNT; i++) {
-        uv_signal_init(loop, &watchers[i]);
-        watchers[i].data = &member;
-        uv_signal_start(&watchers[i], on_signal, SIGNALS[i].sig);
-    }
-    sigemptyset(&none);
-    sigprocmask(SIG_SETMASK, &none, NULL); /* also what main() or a careless launcher had blocked */
+    watcher.data = &member;
+    if (uv_poll_init(loop, &watcher, signals) < 0) return -1;
+    return uv_poll_start(&watcher, UV_READABLE, on_signals);
 }
 
 static void harden(void)
@@ -153,16 +162,17 @@ static void close_all(uv_loop_t *loop)
 {
     lifecycle_close(&member);
     control_close();
-    for (size_t i = 0; i < SIGNAL_COUNT; i++) uv_close((uv_handle_t *)&watchers[i], NULL);
+    uv_close((uv_handle_t *)&watcher, NULL);
     outq_close(LAST_LINES_MS);
     uv_run(loop, UV_RUN_NOWAIT);
     services_free(&member.services);
 }
 
+/* The first child starts as early as can be. Nothing that it says is read, and nothing of ours written, before the proof. */
 int run_main(const settings_t *set)
 {
     static uv_loop_t loop;
-    block_signals();
+    if (block_signals() < 0) return EXIT_OSERR;
     harden();
     if (uv_loop_init(&loop) < 0 || member_open(&member, &loop, set) < 0) return EXIT_OSERR;
     int status = keep_secrets(&member);
@@ -170,7 +180,7 @@ int run_main(const settings_t *set)
         outq_close(LAST_LINES_MS);
         return status;
     }
-    arm_signals(&loop);
+    if (watch_signals(&loop) < 0) return EXIT_OSERR;
     banner(&member);
     lifecycle_init(&member);
     uv_run(&loop, UV_RUN_DEFAULT);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 typedef enum {
+    STEP_FORK,
     STEP_SESSION,
     STEP_FDS,
     STEP_LIMITS,
@@ -21,7 +22,8 @@ typedef enum {
     STEP_EXEC,
     STEP_COUNT_
 } spawn_step_t;
-static const char *const STEP_TEXT[STEP_COUNT_] = {[STEP_SESSION] = "starting a session",
+static const char *const STEP_TEXT[STEP_COUNT_] = {[STEP_FORK] = "making a process for",
+                                                   [STEP_SESSION] = "starting a session",
                                                    [STEP_FDS] = "arranging file descriptors",
                                                    [STEP_LIMITS] = "setting limits",
                                                    [STEP_USER] = "switching user and groups",
@@ -34,27 +36,28 @@ typedef struct {
 } spawn_report_t;
 
 typedef struct {
-    int in[2], out[2], err[2], report[2];
+    int in[2], out[2], err[2];
 } pipes_t;
+
+void spawn_ignore_none(void)
+{
+    const struct sigaction otherwise = {.sa_handler = SIG_DFL};
+    for (int sig = 1; sig <= SIGRTMAX; sig++) {
+        struct sigaction was;
+        if (sigaction(sig, NULL, &was) == 0 && was.sa_handler == SIG_IGN) sigaction(sig, &otherwise, NULL);
+    }
+}
 
 void spawn_reset_signals(void)
 {
-    struct sigaction sa = {.sa_handler = SIG_DFL};
-    sigemptyset(&sa.sa_mask);
-    for (int sig = 1; sig <= SIGRTMAX; sig++)
-        sigaction(sig, &sa, NULL); /* fails for KILL, STOP and glibc's own: fine */
     sigset_t none;
     sigemptyset(&none);
+    spawn_ignore_none();
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* From here to exec only async-signal-safe calls (signal-safety(7)): the process is a copy of one with open libraries. */
-static void child_fail(int report, spawn_step_t step)
-{
-    spawn_report_t r = {step, errno};
-    if (write(report, &r, sizeof r) < 0) _exit(127);
-    _exit(127);
-}
+/* From here to exec only async-signal-safe calls (signal-safety(7)), and no memory written but its own stack and the report: the
+ * child of vfork(2) runs in our memory. */
 
 static void write_oom_score(int value)
 {
@@ -91,17 +94,18 @@ static int switch_user(const spawn_spec_t *spec)
     return setresuid(spec->uid, spec->uid, spec->uid);
 }
 
-static void child_main(const spawn_spec_t *spec, const pipes_t *p)
+/* Returns only when there was nothing to become, with the step that failed in errno. */
+static spawn_step_t child_main(const spawn_spec_t *spec, const pipes_t *p)
 {
-    int report = p->report[1];
-    if (setsid() < 0) child_fail(report, STEP_SESSION);
-    if (arrange_fds(spec, p) < 0) child_fail(report, STEP_FDS);
-    if (set_limits(spec) < 0) child_fail(report, STEP_LIMITS);
-    if (switch_user(spec) < 0) child_fail(report, STEP_USER);
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) child_fail(report, STEP_PRIVILEGES);
-    spawn_reset_signals();
+    static const sigset_t none;
+    if (setsid() < 0) return STEP_SESSION;
+    if (arrange_fds(spec, p) < 0) return STEP_FDS;
+    if (set_limits(spec) < 0) return STEP_LIMITS;
+    if (switch_user(spec) < 0) return STEP_USER;
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return STEP_PRIVILEGES;
+    sigprocmask(SIG_SETMASK, &none, NULL); /* no signal is ignored (spawn_ignore_none), so that is all */
     execve(spec->argv[0], spec->argv, spec->envp);
-    child_fail(report, STEP_EXEC);
+    return STEP_EXEC;
 }
 
 /* A pipe with both ends above 2, so that arranging 0 to 2 never overwrites one. */
@@ -126,7 +130,7 @@ static void close_pipes(pipes_t *p)
 
 static int open_pipes(const spawn_spec_t *spec, pipes_t *p)
 {
-    if (high_pipe(p->out) < 0 || high_pipe(p->err) < 0 || high_pipe(p->report) < 0) return -1;
+    if (high_pipe(p->out) < 0 || high_pipe(p->err) < 0) return -1;
     if (spec->want_stdin && high_pipe(p->in) < 0) return -1;
     /* A child that opens /dev/stdout or /dev/stderr by path needs the right to: the pipe is root's, the child may not be. */
     if (spec->switch_user &&
@@ -135,42 +139,35 @@ static int open_pipes(const spawn_spec_t *spec, pipes_t *p)
     return 0;
 }
 
+/* vfork(2): no page table is copied and no page faults twice. We go on when the child has executed its program, which lies in the
+ * same image as our own. Its memory is ours until then, and closed to other processes of its user (PR_SET_DUMPABLE is 0). */
+static pid_t fork_and_exec(const spawn_spec_t *spec, const pipes_t *p, volatile spawn_report_t *report)
+{
+    pid_t pid = vfork();
+    if (pid != 0) return pid;
+    report->step = child_main(spec, p);
+    report->error = errno;
+    _exit(127);
+}
+
 int spawn_child(const spawn_spec_t *spec, spawned_t *ret, err_t *err)
 {
-    pipes_t p = {{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
-    sigset_t all, before;
+    pipes_t p = {{-1, -1}, {-1, -1}, {-1, -1}};
     if (open_pipes(spec, &p) < 0) {
         err_sys(err, ERR_SPAWN, "pipes for %s", spec->argv[0]);
         close_pipes(&p);
         return -1;
     }
-    sigfillset(&all); /* no handler of ours may run in the child */
-    sigprocmask(SIG_SETMASK, &all, &before);
-    pid_t pid = fork();
-    if (pid == 0) child_main(spec, &p);
-    int saved = errno;
-    sigprocmask(SIG_SETMASK, &before, NULL);
-    errno = saved;
-    if (pid < 0) {
-        err_sys(err, ERR_SPAWN, "fork for %s", spec->argv[0]);
+    volatile spawn_report_t report = {STEP_COUNT_, 0};
+    pid_t pid = fork_and_exec(spec, &p, &report);
+    if (pid < 0) report = (spawn_report_t){STEP_FORK, errno};
+    if (report.step != STEP_COUNT_) {
         close_pipes(&p);
-        return -1;
+        errno = report.error;
+        return err_sys(err, ERR_SPAWN, "%s %s", STEP_TEXT[report.step], spec->argv[0]);
     }
-    *ret = (spawned_t){.pid = pid, .in = p.in[1], .out = p.out[0], .err = p.err[0], .report = p.report[0]};
-    p.in[1] = p.out[0] = p.err[0] = p.report[0] = -1;
+    *ret = (spawned_t){.pid = pid, .in = p.in[1], .out = p.out[0], .err = p.err[0]};
+    p.in[1] = p.out[0] = p.err[0] = -1;
     close_pipes(&p);
     return 0;
-}
-
-bool spawn_failed(int *report, const char *program, err_t *err)
-{
-    spawn_report_t r;
-    fcntl(*report, F_SETFL,
-          O_NONBLOCK); /* a daemonised grandchild cannot hold it: close-on-exec; be sure all the same */
-    ssize_t n = *report >= 0 ? read(*report, &r, sizeof r) : 0;
-    fd_close(report);
-    if (n != (ssize_t)sizeof r || r.step >= STEP_COUNT_) return false;
-    errno = r.error;
-    err_sys(err, ERR_SPAWN, "%s %s", STEP_TEXT[r.step], program);
-    return true;
 }

@@ -23,18 +23,19 @@ typedef struct spawn_spec {
 
 typedef struct spawned {
     pid_t pid;
-    int in;     /* write end of its stdin, or -1 */
-    int out;    /* read end of its stdout */
-    int err;    /* read end of its stderr */
-    int report; /* read end: empty at a successful exec, else a spawn_report_t (see spawn_report) */
+    int in;  /* write end of its stdin, or -1 */
+    int out; /* read end of its stdout */
+    int err; /* read end of its stderr */
 } spawned_t;
 
-/* 0 with all descriptors owned by the caller, or -1 (E-SPAWN). Does not wait for the exec, which may touch a slow disk. */
+/* 0 when the program runs, with all descriptors owned by the caller; or -1 with the step that failed (E-SPAWN); a process that did
+ * not get so far is left to the reaper. The caller must ignore no signal, see spawn_ignore_none. Waits for the exec, which reads
+ * the program's first page. */
 int spawn_child(const spawn_spec_t *spec, spawned_t *ret, err_t *err);
-/* After the child's exit: did it fail before its exec? true with the step and reason in err. Closes *report. */
-bool spawn_failed(int *report, const char *program, err_t *err);
 
-/* Default dispositions for all signals and an empty mask: what a program expects at exec. Async-signal-safe. */
+/* No signal is ignored any more. PID 1 calls it once: what it ignored its children would ignore. */
+void spawn_ignore_none(void);
+/* That, and an empty mask: what a program expects at exec. */
 void spawn_reset_signals(void);
 
 #endif
