@@ -68,11 +68,19 @@ static void on_load(void *arg, const unsigned char *bytes, size_t len, const err
 void drain_begin(member_t *m, bool served)
 {
     drain_t *d = &m->drain;
-    char path[256];
     if (d->began_ms) return;
     d->began_ms = clock_ms();
     d->plan = plan_of(m, served);
+    d->to_ask = true;
     logfwd_on_access(on_access, m);
+}
+
+void drain_ask(member_t *m, bool served)
+{
+    drain_t *d = &m->drain;
+    char path[256];
+    if (!d->to_ask) return;
+    d->to_ask = false;
     if (served)
         d->asking =
             ask_unix(m->loop, services_run_path(m->services, NGINX_LOAD_SOCKET, path, sizeof path), "nginx",

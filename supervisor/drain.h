@@ -6,6 +6,7 @@
 #include "supervisor/member.h"
 
 void drain_begin(member_t *m, bool served); /* the first second; does nothing when it has begun */
+void drain_ask(member_t *m, bool served);   /* after the first signals: nginx is asked for its load, once */
 void drain_hurry(member_t *m);              /* as often as a stop is asked for again: the plan gets shorter */
 void drain_phase_over(member_t *m);         /* called before m->phase changes, in every phase */
 bool drain_may_quiesce(

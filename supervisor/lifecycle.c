@@ -44,7 +44,6 @@ static void on_enter(member_t *m)
         arm(m, drain_left(m, SP_LAME));
         break;
     case LP_EXIT:
-        drain_end(m);
         uv_stop(m->loop);
         break;
     default:
@@ -53,18 +52,56 @@ static void on_enter(member_t *m)
     }
 }
 
-static void enter(member_t *m, const lifecycle_step_t *step)
+static void tell_phase(member_t *m)
 {
-    lifecycle_phase_t from = m->phase;
-    drain_phase_over(m);
-    m->phase = step->next;
-    logfmt_own(LOG_NOTICE_, ERR_NONE, "phase", "%s -> %s: %s%s%s", lifecycle_phase_name(from),
-               lifecycle_phase_name(step->next), step->why, m->phase == LP_HOLD ? ": " : "",
+    const lifecycle_step_t *step = m->untold;
+    if (!step) return;
+    m->untold = NULL;
+    logfmt_own(LOG_NOTICE_, ERR_NONE, "phase", "%s -> %s: %s%s%s", lifecycle_phase_name(m->untold_from),
+               lifecycle_phase_name(m->phase), step->why, m->phase == LP_HOLD ? ": " : "",
                m->phase == LP_HOLD ? m->reason : "");
     if (m->phase == LP_SERVE && !m->served)
         logfmt_metric("StartupDuration", (double)(m->phase_since_ms - m->started_ms), "Milliseconds");
     m->served |= m->phase == LP_SERVE;
-    status_write(m); /* before anything is signalled: the health check must turn first */
+    status_write(m);
+    if (lifecycle_is_stopping(m->phase)) drain_ask(m, m->phase == LP_LAME);
+    if (m->phase == LP_EXIT) drain_end(m);
+}
+
+/* What is said and written about a stop and a new phase; after the deeds. */
+static void tell(member_t *m)
+{
+    if (m->stop_by[0]) {
+        logfmt_own(LOG_NOTICE_, ERR_NONE, "stop", "%s: %s", m->stop_by,
+                   m->drain.asked == 1   ? "draining"
+                   : m->drain.asked == 2 ? "hurrying"
+                                         : "killing what is left");
+        m->stop_by[0] = '\0';
+    }
+    tell_phase(m);
+}
+
+static void on_words(uv_timer_t *timer) { tell(timer->data); }
+
+/* A stop is told a moment later: whoever was signalled may have to share our processor, and goes first when we sleep. */
+static void tell_when_done(member_t *m)
+{
+    if (!m->stop_by[0] || m->phase == LP_EXIT)
+        tell(m);
+    else if (!uv_is_active((uv_handle_t *)&m->words))
+        uv_timer_start(&m->words, on_words, 1, 0);
+}
+
+static void enter(member_t *m, const lifecycle_step_t *step)
+{
+    if (m->untold) tell(m);
+    drain_phase_over(m);
+    m->untold = step;
+    m->untold_from = m->phase;
+    m->phase = step->next;
+    /* The health check turns before nginx or php-fpm are signalled. In LAME only roles are, which serve nobody; there it turns with
+     * the other files, a millisecond later. */
+    if (m->phase != LP_LAME) status_close(m);
     if (lifecycle_is_stopping(m->phase)) drain_begin(m, m->phase == LP_LAME);
     on_enter(m);
 }
@@ -79,11 +116,9 @@ void lifecycle_event(member_t *m, lifecycle_event_t event)
 
 void lifecycle_stop(member_t *m, const char *who)
 {
+    tell(m);
     m->drain.asked++;
-    logfmt_own(LOG_NOTICE_, ERR_NONE, "stop", "%s: %s", who,
-               m->drain.asked == 1   ? "draining"
-               : m->drain.asked == 2 ? "hurrying"
-                                     : "killing what is left");
+    snprintf(m->stop_by, sizeof m->stop_by, "%s", who);
     if (m->drain.asked > 1) drain_hurry(m); /* which makes advance shorten what was granted */
     lifecycle_event(m, m->drain.asked == 1 ? LE_STOP : LE_HURRY);
     advance(m);
@@ -225,6 +260,7 @@ static void advance(member_t *m)
     do {
         m->advance_again = false;
         apply_wants(m);
+        tell_when_done(m);
         lifecycle_event_t event = derive(m);
         const lifecycle_step_t *step = event < LE_COUNT_ ? lifecycle_fsm_step(m->phase, event) : NULL;
         if (step && step->why) {
@@ -232,6 +268,7 @@ static void advance(member_t *m)
             m->advance_again = m->phase != LP_EXIT;
         }
     } while (m->advance_again);
+    tell_when_done(m);
     m->advancing = false;
 }
 
@@ -352,6 +389,8 @@ void lifecycle_init(member_t *m)
     uv_timer_init(m->loop, &m->deadline);
     m->deadline.data = m;
     reload_init(m);
+    uv_timer_init(m->loop, &m->words);
+    m->words.data = m;
     for (int id = 0; id < SV_COUNT_; id++) child_init(&m->children[id], m->loop, &SERVICES[id], &HOOKS, id);
     advance(m);
 }
@@ -372,4 +411,5 @@ void lifecycle_close(member_t *m)
     }
     reload_close(m);
     if (!uv_is_closing((uv_handle_t *)&m->deadline)) uv_close((uv_handle_t *)&m->deadline, NULL);
+    if (!uv_is_closing((uv_handle_t *)&m->words)) uv_close((uv_handle_t *)&m->words, NULL);
 }

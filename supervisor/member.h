@@ -48,7 +48,7 @@ typedef struct drain { /* one stop, from its first second; drain.c */
     unsigned cut_short;           /* children that were cut short */
     unsigned strays;
     ask_t *asking; /* nginx is being asked what it has under way */
-    bool load_known, lame_over;
+    bool to_ask, load_known, lame_over;
     nginx_load_t load;
     drain_tally_t tally;
     uint64_t resets_before; /* tcp_resets() when nginx was told to accept no more */
@@ -67,6 +67,10 @@ typedef struct reload { /* reload.c */
     char msg[300];
 } reload_t;
 
+/* Files in state/ whose presence is their meaning. */
+typedef enum { FLAG_READY, FLAG_STARTED, FLAG_DRAIN, FLAG_OPEN, FLAG_COUNT_ } flag_t;
+typedef enum { FLAG_UNKNOWN, FLAG_OFF, FLAG_ON } flag_state_t; /* unknown: what a container before us left */
+
 typedef struct member {
     uv_loop_t *loop;
     const settings_t *set;
@@ -79,6 +83,11 @@ typedef struct member {
     drain_t drain;
     bool booted; /* the run directory is there: state files can be written */
     bool advancing, advance_again;
+    uv_timer_t words;
+    const lifecycle_step_t *untold; /* it has been made, and is still to be logged and written; NULL: none */
+    lifecycle_phase_t untold_from;
+    char stop_by[64]; /* who asked to stop, still to be logged; "": nobody */
+    flag_state_t flags[FLAG_COUNT_];
     bool served; /* has been in SERVE */
     reload_t reload;
     int exit_status;

@@ -32,19 +32,20 @@ static const char *path_of(const member_t *m, const char *name, char *buf, size_
     return services_run_path(m->services, name, buf, size);
 }
 
-static void set_flag(const member_t *m, const char *name, bool on)
+static void set_flag(member_t *m, flag_t flag, bool on)
 {
+    static const char *const NAME[FLAG_COUNT_] = {[FLAG_READY] = "state/ready",
+                                                  [FLAG_STARTED] = "state/started",
+                                                  [FLAG_DRAIN] = "state/drain",
+                                                  [FLAG_OPEN] = "state/open"};
     char path[256];
-    path_of(m, name, path, sizeof path);
-    if (!on) {
-        unlink(path);
-        return;
-    }
-    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0444);
-    if (fd < 0)
-        logfmt_own(LOG_ERROR_, ERR_DIR_RUN, "state", "%s: %s", path, strerror(errno));
-    else
-        close(fd);
+    if (m->flags[flag] == (on ? FLAG_ON : FLAG_OFF)) return;
+    path_of(m, NAME[flag], path, sizeof path);
+    int fd = on ? open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0444) : -1;
+    bool done = on ? fd >= 0 : unlink(path) == 0 || errno == ENOENT;
+    if (!done) logfmt_own(LOG_ERROR_, ERR_DIR_RUN, "state", "%s: %s", path, strerror(errno));
+    if (fd >= 0) close(fd);
+    m->flags[flag] = !done ? FLAG_UNKNOWN : on ? FLAG_ON : FLAG_OFF;
 }
 
 static void put_file(const member_t *m, const char *name, const char *bytes, size_t len)
@@ -136,17 +137,25 @@ void status_page_soon(member_t *m)
     put_health(m, "ready");
 }
 
+void status_close(member_t *m)
+{
+    if (!m->booted) return;
+    if (!is_ready(m)) set_flag(m, FLAG_READY, false);
+    if (!is_open(m)) set_flag(m, FLAG_OPEN, false);
+}
+
 void status_write(member_t *m)
 {
     if (!m->booted) return;
+    status_close(m);
     put_page(m);
     put_health(m, "live");
     put_health(m, "ready");
     put_health(m, "startup");
-    set_flag(m, "state/ready", is_ready(m));
-    set_flag(m, "state/started", is_started(m));
-    set_flag(m, "state/drain", lifecycle_is_stopping(m->phase) || reload_is_polite(m));
-    set_flag(m, "state/open", is_open(m));
+    set_flag(m, FLAG_READY, is_ready(m));
+    set_flag(m, FLAG_STARTED, is_started(m));
+    set_flag(m, FLAG_DRAIN, lifecycle_is_stopping(m->phase) || reload_is_polite(m));
+    set_flag(m, FLAG_OPEN, is_open(m));
 }
 
 static json_t *children_json(const member_t *m)
