@@ -3,6 +3,7 @@ import json
 import os
 import re
 import signal
+import socket
 import time
 
 from lib.case import check, equal, test
@@ -84,6 +85,35 @@ def stop_while_it_installs(t):
     m2, = site.serve((2,), seconds=600 if t.real else 100)
     equal(site.sql("SELECT count(*) FROM mdl_user WHERE username = 'admin'"), "1", "administrators")
     equal(m2.get("/login/index.php").status, 200, "login page")
+
+
+@test(dbs=("pgsql",))
+def stop_while_secrets_are_fetched(t):
+    """Secrets Manager takes the connection and never says a word; nginx shows the holding page meanwhile."""
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        arn = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:x-AbCdEf"
+        m, = t.site().start((1,), env={"MOODLE_DATABASE_PASSWORD": None, "MOODLE_DATABASE_PASSWORD_ARN": arn, "AWS_ACCESS_KEY_ID": "AKIAX", "AWS_SECRET_ACCESS_KEY": "secret",
+                                       "AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL_SECRETS_MANAGER": f"http://127.0.0.1:{mute.getsockname()[1]}"})
+        m.wait_phase("PREPARE", 20)
+        mute.settimeout(20)
+        waiting, _ = mute.accept()
+        equal(m.get("/").status, 503, "the holding page")
+        stops_quickly(m, 5)
+        waiting.close()
+
+
+@test(dbs=("pgsql",))
+def stop_while_it_warms_up(t):
+    """The script that warms the caches hangs, with a child of its own."""
+    site = t.site(installed="base")
+    folder = site.folder.make(f"{site.name}-bin", mode=0o755)
+    with open(f"{folder}/php", "w") as f:
+        f.write('#!/bin/sh\ncase "$*" in *warm.php*) sleep 300; esac\nexec /usr/bin/php "$@"\n')
+    os.chmod(f"{folder}/php", 0o755)
+    m, = site.start((1,), env={"MOODLECTL_PHP": f"{folder}/php"})
+    m.wait_phase("WARM", 30)
+    wait_for("the script hangs", lambda: any(c.startswith("sleep 300") for c in m.processes().values()), 20)
+    stops_quickly(m, 5)
 
 
 @test(dbs=("pgsql",))
