@@ -221,3 +221,18 @@ def a_reload_with_a_wrong_file_changes_nothing(t):
         wait_for(f"new workers of {what}", lambda: not workers & set(m.processes()), 10)
         equal(m.get("/login/index.php").status, 200, f"a page after restart {what}")
     equal(m.exec(["moodlectl", "restart", "redis"], check=False).returncode, 64, "restart of something else")
+
+
+@test(dbs=("pgsql",))
+def cron_is_handed_over_from_the_first_second(t):
+    """Not at the end of the stop: while the member still serves, another one runs cron already."""
+    site = t.site(installed="base", MOODLECTL_LAME_DUCK="12s")
+    first, other = site.serve((1, 2))
+    holder = site.wait_cron()
+    heir = other if holder is first else first
+    began = time.monotonic()
+    holder.signal(signal.SIGTERM)
+    wait_for("the other member runs cron", lambda: heir.status()["cron"]["holder"], 10)
+    took = time.monotonic() - began
+    equal((holder.phase(), holder.get("/login/index.php").status), ("LAME", 200), f"the stopping member, {took:.1f} s after the signal")
+    equal(holder.wait_exit(30), 0, "exit status")
