@@ -1,5 +1,4 @@
 #include "supervisor/fcgi.h"
-#include "base/fd.h"
 #include "supervisor/ask.h"
 #include <stdlib.h>
 #include <string.h>
@@ -89,7 +88,7 @@ static bool is_whole(const unsigned char *bytes, size_t len)
 static void on_answer(void *arg, const unsigned char *bytes, size_t len, const err_t *failure)
 {
     fcgi_get_t *g = arg;
-    cleanup_free char *text = bytes ? malloc(len + 1) : NULL;
+    char *text = bytes ? malloc(len + 1) : NULL;
     err_t err = {0};
     int end = 0;
     size_t n = text ? fcgi_parse(bytes, len, text, len, &end) : 0;
@@ -101,6 +100,7 @@ static void on_answer(void *arg, const unsigned char *bytes, size_t len, const e
         if (!failure) err_set(&err, ERR_PROBE_FAILED, "php-fpm's answer is no answer");
         g->fn(g->arg, NULL, 0, failure ? failure : &err);
     }
+    free(text);
     free(g);
 }
 
