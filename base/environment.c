@@ -6,19 +6,34 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 extern char **environ;
 
-enum { ALL_MAX = 16 << 20 };
+enum { ALL_MAX = 16 << 20, STRINGS = 64 };
+
+/* Many strings with each call, and no copy of them in memory. */
+static int write_strings(int fd, char *const *envp)
+{
+    struct iovec parts[STRINGS];
+    while (*envp) {
+        int n = 0;
+        size_t all = 0;
+        for (; n < STRINGS && *envp; n++, envp++) {
+            parts[n] = (struct iovec){*envp, strlen(*envp) + 1};
+            all += parts[n].iov_len;
+        }
+        if (writev(fd, parts, n) != (ssize_t)all) return -1; /* a memory file takes all or has no memory */
+    }
+    return 0;
+}
 
 int environment_pack(char *const *envp, err_t *err)
 {
     cleanup_fd int fd = memfd_create("environment", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0) return err_sys(err, ERR_OS, "memfd_create");
-    for (; *envp; envp++)
-        if (fd_write_all(fd, *envp, strlen(*envp) + 1) < 0)
-            return err_sys(err, ERR_OS, "writing a memory file");
+    if (write_strings(fd, envp) < 0) return err_sys(err, ERR_OS, "writing a memory file");
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) < 0)
         return err_sys(err, ERR_OS, "sealing a memory file");
     int ret = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1); /* whatever of 0 to 2 we were started without */

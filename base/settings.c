@@ -117,6 +117,15 @@ static const char *env_find(char *const *envp, const char *name)
     return NULL;
 }
 
+/* Whether any variable's name begins so: most do not, and that is known without making three names of one. */
+static bool env_mentions(char *const *envp, const char *name)
+{
+    size_t n = strlen(name);
+    for (; *envp; envp++)
+        if (strncmp(*envp, name, n) == 0) return true;
+    return false;
+}
+
 typedef enum { FORM_PLAIN, FORM_FILE, FORM_ARN, FORM_COUNT_ } form_t;
 static const char *const FORM_SUFFIX[FORM_COUNT_] = {"", "_FILE", "_ARN"};
 
@@ -131,6 +140,7 @@ typedef struct {
 static int forms_find(settings_t *s, const char *name, bool plain_only, found_t *ret)
 {
     int count = 0;
+    if (!env_mentions(s->envp, name)) return 0;
     for (int f = FORM_PLAIN; f < (plain_only ? FORM_FILE : FORM_COUNT_); f++) {
         found_t here = {.form = (form_t)f};
         snprintf(here.name, sizeof here.name, "%s%s", name, FORM_SUFFIX[f]);
@@ -338,12 +348,16 @@ const char *settings_nearest(const char *name)
 /* ---- load and free ---- */
 
 static set_issue_t no_memory_issue = {SI_ERROR, ERR_MEMORY, "no memory for the settings"};
-static settings_t no_memory = {.issues = &no_memory_issue, .issue_count = 1}; /* all values "" */
+static settings_t no_memory; /* all values "" */
 
 settings_t *settings_load(char *const *envp)
 {
     settings_t *s = calloc(1, sizeof *s);
-    if (!s) return &no_memory;
+    if (!s) {
+        no_memory.issues = &no_memory_issue;
+        no_memory.issue_count = 1;
+        return &no_memory;
+    }
     s->envp = envp;
     for (int i = 0; i < SET_COUNT_; i++) setting_load(s, (set_id_t)i);
     for (; *envp; envp++)

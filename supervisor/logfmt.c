@@ -32,6 +32,12 @@ void logfmt_init(bool json, log_level_t least, const char *member)
 
 void logfmt_set_release(const char *release) { copy_escaped(f.release, sizeof f.release, release); }
 
+void logfmt_trim(void)
+{
+    buf_free(&f.line);
+    buf_free(&f.clean);
+}
+
 static const char *stamp(void)
 {
     uint64_t now = clock_wall_ms();

@@ -12,6 +12,8 @@
 void logfmt_init(bool json, log_level_t least, const char *member);
 void logfmt_set_release(const char *release);
 
+void logfmt_trim(void); /* gives the memory of the last lines back */
+
 /* A line of a child. `src`: "nginx", "nginx.access", "php", "cron", ... part 0: whole line. */
 void logfmt_child(const char *src, log_level_t level, out_class_t cls, const char *bytes, size_t len,
                   unsigned part, bool last);

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 enum {
@@ -32,7 +33,7 @@ struct stream {
 
 static stream_t *streams;
 
-static char chunk[READ_SIZE]; /* one loop, one thread: shared by all streams */
+static char chunk[READ_SIZE] __attribute__((aligned(4096))); /* one loop, one thread: shared by all streams */
 
 typedef struct {
     const char *word;
@@ -234,6 +235,12 @@ static void on_relief(void)
     }
 }
 
+static void on_idle(void)
+{
+    madvise(chunk, sizeof chunk, MADV_DONTNEED);
+    logfmt_trim();
+}
+
 void stream_try(stream_kind_t kind, const char *src, const char *bytes, size_t len)
 {
     stream_t s = {.kind = kind, .src = src, .level = LOG_ERROR_, .last_level = LOG_ERROR_};
@@ -263,6 +270,7 @@ stream_t *stream_open(uv_loop_t *loop, int fd, stream_kind_t kind, const char *s
     if (streams) streams->prev = s;
     streams = s;
     outq_set_relief(on_relief);
+    outq_set_idle(on_idle);
     uv_poll_start(&s->poll, UV_READABLE, on_readable);
     return s;
 }

@@ -4,6 +4,7 @@
 #include "supervisor/ring.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,8 @@ enum {
     CROWDED = 1024 * 1024, /* waiting bytes above which services are held back while the reader lives */
     READER_DEAD_MS = 300,  /* no progress for so long: services go on and lines are dropped */
     RELIEF_MS = 5,
+    BUSY = 8 * 1024, /* lines wrote so much at once: memory is given back when it is quiet again */
+    QUIET_MS = 100,
     POLLED_WRITE = 4096, /* PIPE_BUF: poll(2) promises room for that much, pipe(7) */
 };
 typedef enum { MODE_NONBLOCK, MODE_SEND, MODE_POLLED, MODE_PLAIN } out_mode_t;
@@ -37,6 +40,9 @@ static struct {
     uv_loop_t *loop;
     uv_timer_t relief;
     outq_relief_fn *on_relief;
+    uv_timer_t quiet;
+    uint64_t quiet_seq; /* q.seq when it was armed */
+    outq_idle_fn *on_idle;
     buf_t *divert;
 } q = {.fd = -1, .epoll = -1};
 
@@ -81,10 +87,32 @@ int outq_open(uv_loop_t *loop, int fd)
     q.loop = loop;
     uv_timer_init(loop, &q.relief);
     uv_unref((uv_handle_t *)&q.relief);
+    uv_timer_init(loop, &q.quiet);
+    uv_unref((uv_handle_t *)&q.quiet);
     ring_init(&q.rings[OUT_OTHER], OTHER_LIMIT);
     ring_init(&q.rings[OUT_ACCESS], ACCESS_LIMIT);
     if (q.mode != MODE_PLAIN) watch(loop);
     return fcntl(fd, F_GETFD) < 0 ? -1 : 0;
+}
+
+static void on_quiet(uv_timer_t *timer)
+{
+    if (q.seq != q.quiet_seq || q.len || q.waiting) {
+        q.quiet_seq = q.seq;
+        uv_timer_start(timer, on_quiet, QUIET_MS, 0);
+        return;
+    }
+    free(q.batch);
+    q.batch = NULL;
+    if (q.on_idle) q.on_idle();
+    malloc_trim(0);
+}
+
+static void await_quiet(void)
+{
+    if (uv_is_active((uv_handle_t *)&q.quiet)) return;
+    q.quiet_seq = q.seq;
+    uv_timer_start(&q.quiet, on_quiet, QUIET_MS, 0);
 }
 
 static bool polled_room(void)
@@ -155,6 +183,7 @@ static void report_loss(void)
 
 static void flush(void)
 {
+    if (q.len > BUSY) await_quiet();
     for (;;) {
         while (q.sent < q.len) {
             ssize_t n = write_some(q.batch + q.sent, q.len - q.sent);
@@ -221,6 +250,8 @@ void outq_line(out_class_t cls, const char *bytes, size_t len)
 
 void outq_divert(buf_t *to) { q.divert = to; }
 
+void outq_set_idle(outq_idle_fn *fn) { q.on_idle = fn; }
+
 void outq_set_relief(outq_relief_fn *fn) { q.on_relief = fn; }
 
 static void on_relief(uv_timer_t *timer)
@@ -252,7 +283,10 @@ void outq_close(uint64_t ms)
     wait_writable(false);
     if (q.has_poll && !uv_is_closing((uv_handle_t *)&q.poll)) uv_close((uv_handle_t *)&q.poll, NULL);
     q.has_poll = false;
-    if (q.fd >= 0 && !uv_is_closing((uv_handle_t *)&q.relief)) uv_close((uv_handle_t *)&q.relief, NULL);
+    if (q.fd >= 0 && !uv_is_closing((uv_handle_t *)&q.relief)) {
+        uv_close((uv_handle_t *)&q.relief, NULL);
+        uv_close((uv_handle_t *)&q.quiet, NULL);
+    }
     if (q.epoll >= 0) close(q.epoll);
     q.epoll = -1;
     for (int i = 0; i < OUT_CLASSES_; i++) ring_free(&q.rings[i]);

@@ -23,6 +23,9 @@ void outq_release(void);
  * for 300 ms does not hold anybody back: then lines are dropped instead. */
 typedef void outq_relief_fn(void);
 bool outq_is_crowded(void);
+/* When much was written and then nothing for a while: whoever keeps memory for lines can give it back. */
+typedef void outq_idle_fn(void);
+void outq_set_idle(outq_idle_fn *fn);
 void outq_set_relief(outq_relief_fn *fn);
 bool outq_is_stalled(void);
 uint64_t outq_dropped(void); /* lines lost in all */

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,6 +126,7 @@ static int member_open(member_t *m, uv_loop_t *loop, const settings_t *set)
     outq_open(loop, STDOUT_FILENO);
     logfmt_init(wants_json(set), log_level_find(settings_str(set, SET_log_level), LOG_INFO_), m->name);
     logfmt_set_release(m->release);
+    logfwd_forward_access(settings_bool(set, SET_log_access));
     log_set_sink(logfmt_sink);
     secret_hide(); /* only now: it would have kept us from opening our own /proc/self/fd/1 */
     return 0;
@@ -140,13 +142,12 @@ static int hide_environment(member_t *m, err_t *err)
     return m->services ? 0 : err_set(err, ERR_MEMORY, "no memory for the services");
 }
 
-static int keep_secrets(member_t *m)
+static int give_up(const err_t *err)
 {
-    err_t err = {0};
-    redaction_learn(m->set, clock_ms());
-    if (redaction_prove(&err) == 0 && hide_environment(m, &err) == 0) return EXIT_OK;
-    log_err(LOG_ERROR_, &err);
-    return err_status(err.id);
+    log_err(LOG_ERROR_, err);
+    outq_release();
+    outq_close(LAST_LINES_MS);
+    return err_status(err->id);
 }
 
 static void banner(const member_t *m)
@@ -167,27 +168,31 @@ static void close_all(uv_loop_t *loop)
     services_free(&member.services);
 }
 
-/* The first child starts as early as can be. Nothing that it says is read, and nothing of ours written, before the proof. */
+/* The first child, role prepare, starts as early as can be. Nothing that it says is read, and nothing of ours written, before it is
+ * proved that the log shows no secret. */
 int run_main(const settings_t *set)
 {
     static uv_loop_t loop;
+    err_t err = {0};
     if (block_signals() < 0) return EXIT_OSERR;
     harden();
     if (uv_loop_init(&loop) < 0 || member_open(&member, &loop, set) < 0) return EXIT_OSERR;
-    int status = keep_secrets(&member);
-    if (status) {
-        outq_close(LAST_LINES_MS);
-        return status;
-    }
     if (watch_signals(&loop) < 0) return EXIT_OSERR;
-    logfwd_forward_access(
-        settings_bool(set, SET_log_access)); /* behind the canary, which is an access line, too */
-    banner(&member);
+    outq_hold();
+    if (hide_environment(&member, &err) < 0) return give_up(&err);
     lifecycle_init(&member);
+    redaction_learn(set, clock_ms());
+    if (redaction_prove(&err) < 0) {
+        for (int id = 0; id < SV_COUNT_; id++) child_kill_now(&member.children[id]);
+        return give_up(&err);
+    }
+    logfmt_trim();
+    malloc_trim(0); /* the canary's longest line */
+    banner(&member);
+    outq_release();
     uv_run(&loop, UV_RUN_DEFAULT);
-    status = member.exit_status;
     close_all(&loop);
-    return status;
+    return member.exit_status;
 }
 
 bool run_is_rendered(const settings_t *set)

@@ -134,10 +134,8 @@ void services_role_path(char *buf, size_t size)
     snprintf(slash ? slash + 1 : buf, 16, "moodlectl-role");
 }
 
-static void build_role(services_t *s, service_id_t id)
+static void build_role(services_t *s, service_id_t id, const char *path)
 {
-    char path[TEXT_MAX];
-    services_role_path(path, sizeof path);
     add_arg(s, id, path);
     add_arg(s, id, SERVICES[id].name);
     add_env(s, id, "PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
@@ -199,6 +197,7 @@ static void build_warm(services_t *s)
 services_t *services_new(const settings_t *set, int environment)
 {
     services_t *s = calloc(1, sizeof *s);
+    char role[TEXT_MAX];
     if (!s) {
         fd_close(&environment);
         return NULL;
@@ -210,12 +209,13 @@ services_t *services_new(const settings_t *set, int environment)
         s->uid = geteuid(); /* role prepare says what is wrong and ends the container */
         s->gid = getegid();
     }
-    build_role(s, SV_PREPARE);
+    services_role_path(role, sizeof role);
+    build_role(s, SV_PREPARE, role);
     build_environment(s, SV_PREPARE);
-    build_role(s, SV_LEAD);
-    build_role(s, SV_CRON);
-    build_role(s, SV_ADHOC);
-    build_role(s, SV_SECRETS);
+    build_role(s, SV_LEAD, role);
+    build_role(s, SV_CRON, role);
+    build_role(s, SV_ADHOC, role);
+    build_role(s, SV_SECRETS, role);
     build_environment(s, SV_SECRETS);
     build_nginx(s);
     build_fpm(s);
