@@ -173,6 +173,19 @@ static int write_and_test(prepare_t *p)
     return 0;
 }
 
+/* "moodlectl render" changes files and nobody follows: the next reload must know, though it finds nothing different. */
+static void remember_change(const prepare_t *p, bool *nginx, bool *php)
+{
+    char path[PATH_MAX + 16];
+    file_spec_t spec = {.uid = (uid_t)-1, .gid = (gid_t)-1, .mode = 0400, .no_sync = true};
+    snprintf(path, sizeof path, "%s/render-unfollowed", p->site.run_dir);
+    if (p->opt.environment) { /* process 1 asked, and hears */
+        if (unlink(path) == 0) *nginx = *php = true;
+    } else if (*nginx || *php) {
+        fd_replace_file(path, "", 0, &spec, NULL);
+    }
+}
+
 /* Of a reload: the tests come first. PHP keeps compiled files (opcache.validate_timestamps), so config.php is one of PHP-FPM's. */
 static int put_in_place(prepare_t *p)
 {
@@ -184,6 +197,7 @@ static int put_in_place(prepare_t *p)
         php |= output_differs(&p->outputs, of_php[i], dir);
     if (test_fpm(p, &err) < 0 || output_write(&p->outputs, dir, "", &err) < 0) return failed(&err);
     output_forget(&p->outputs, dir);
+    remember_change(p, &nginx, &php);
     role_emit(json_pack("{s:s,s:b,s:b}", "event", "reloaded", "nginx", nginx, "php", php));
     tell_rendered(p, "all");
     return 0;

@@ -62,7 +62,7 @@ static int become_cluster_role(const cli_args_t *args, char *const *words)
 static char w_maintenance[] = "maintenance", w_on[] = "on", w_off[] = "off", w_status[] = "status",
             w_message[] = "--message", w_json[] = "--json", w_plan[] = "plan",
             w_cron_status[] = "cron-status", w_prepare[] = "prepare", w_diff[] = "--diff",
-            w_check[] = "--check", w_out[] = "--out", w_quiet[] = "--quiet";
+            w_check[] = "--check", w_out[] = "--out", w_quiet[] = "--quiet", w_reload[] = "--reload";
 
 int cmd_maintenance_on(const cli_args_t *args)
 {
@@ -102,6 +102,8 @@ int cmd_render(const cli_args_t *args)
     if (args->opt[CHECK]) return become_role(WORDS(w_prepare, w_diff, w_quiet));
     if (args->opt[OUT]) return become_role(WORDS(w_prepare, w_out, args->opt[OUT]));
     cmd_audit(args->settings, "render");
+    err_t err = {0};
+    if (is_rendered(args->settings, &err)) return become_role(WORDS(w_prepare, w_reload));
     return become_role(WORDS(w_prepare));
 }
 

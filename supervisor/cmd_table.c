@@ -103,9 +103,9 @@ const cli_cmd_t CLI_COMMANDS[] = {
     {.name = "render",
      .operands = "",
      .help = "Write config.php, nginx.conf and so on, or compare them.",
-     .detail = "Without an option the files of the run directory are replaced, each in one step; the "
-               "services do not follow "
-               "before \"moodlectl reload\".",
+     .detail = "Without an option the files of the run directory are replaced, when nginx and php-fpm find "
+               "nothing wrong in the new ones; the "
+               "services do not follow before \"moodlectl reload\".",
      .examples = "moodlectl render --diff\nmoodlectl render --out /tmp/look",
      .opts = {{"--diff", NULL,
                "Print how a new rendering would differ; secrets are not shown. Exit status 1 when it does."},

@@ -215,6 +215,13 @@ def a_reload_with_a_wrong_file_changes_nothing(t):
     check(b"gzip_min_length 1025" in rendered(m)["nginx.conf"], "the new nginx.conf is not there")
     check(not os.path.exists(m.inside("/run/moodlectl/nginx.conf.new")), "a file of the test was left")
     check("neither nginx nor php-fpm" in m.exec(["moodlectl", "reload"]).stdout, "a reload without a change")
+    with open(os.path.join(templates, "nginx.conf.tmpl"), "r+") as f:
+        text = f.read().replace("gzip_min_length 1025", "gzip_min_length 1026")
+        f.seek(0)
+        f.write(text)
+    m.exec(["moodlectl", "render"])
+    check("nginx and php-fpm follow" in m.exec(["moodlectl", "reload"]).stdout, "a reload after moodlectl render")
+    check("neither nginx nor php-fpm" in m.exec(["moodlectl", "reload"]).stdout, "a second reload")
     for what in ("nginx", "php-fpm"):
         workers = {p for p, c in m.processes().items() if ("nginx: worker" if what == "nginx" else "php-fpm: pool") in c}
         m.exec(["moodlectl", "restart", what])
