@@ -24,6 +24,7 @@ if (isset($_GET['ms'])) {
 }
 echo strlen(file_get_contents('php://input')), " bytes came</html>\\n";
 """
+PAGE = "/login/index.php"
 DOWNLOAD = 48 << 20
 UPLOAD = 1 << 20
 KINDS = ("short", "5 s", "25 s", "upload", "download", "kept", "HTTP/1.0")
@@ -143,7 +144,7 @@ class Load:
             c.close()
 
     def short(self, _):
-        self.once("/drain.php")
+        self.once(PAGE)
 
     def script(self, ms):
         return lambda _: self.once(f"/drain.php?ms={ms}")
@@ -157,7 +158,7 @@ class Load:
     def old(self, number):
         c = Connection(self.member)
         try:
-            c.ask("/drain.php", version="1.0", headers=["Connection: keep-alive"] if number else [])
+            c.ask(PAGE, version="1.0", headers=["Connection: keep-alive"] if number else [])
         finally:
             c.close()
 
@@ -172,7 +173,7 @@ class Load:
                     c = None
         c = c or Connection(self.member)
         try:
-            c.ask("/drain.php" if number else "/drain.css")
+            c.ask(PAGE if number else "/drain.css")
         except Lost:
             c.close()
             raise

@@ -83,7 +83,7 @@ class Stop:
         self.member = self.site.member(self.number, env={"MOODLECTL_LAME_DUCK": f"{int(self.lame * 1000)}ms", "MOODLECTL_STOP_TIMEOUT": f"{self.budget}s",
                                                          "MOODLECTL_FPM_CHILDREN": 16, "MOODLECTL_CRON": "false", **self.settings})
         self.member.start()
-        self.member.wait_phase("SERVE", 120)
+        self.member.wait_phase("SERVE", 300)
 
     def run(self):
         self.start()
