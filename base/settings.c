@@ -215,8 +215,9 @@ static void aliases_find(settings_t *s, set_id_t id, bool own_given, const char 
 {
     found_t first = {0};
     for (size_t a = 0; a < ALIAS_COUNT; a++) {
+        if (ALIASES[a].id != id) continue;
         found_t f = {0};
-        if (ALIASES[a].id != id || forms_find(s, ALIASES[a].name, false, &f) == 0) continue;
+        if (forms_find(s, ALIASES[a].name, false, &f) == 0) continue;
         f.is_alias = true;
         if (own_given) {
             issue_add(s, SI_NOTICE, ERR_NONE, "%s is ignored, because %s is given", f.name, own_name);
