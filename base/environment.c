@@ -78,3 +78,27 @@ void environment_wipe(char **envp)
 {
     for (; *envp; envp++) secret_wipe(*envp, strlen(*envp));
 }
+
+const char *environment_find(char *const *envp, const char *name)
+{
+    size_t n = strlen(name);
+    for (; *envp; envp++)
+        if (strncmp(*envp, name, n) == 0 && (*envp)[n] == '=') return (*envp)[n + 1] ? *envp + n + 1 : NULL;
+    return NULL;
+}
+
+bool environment_mentions(char *const *envp, const char *name)
+{
+    size_t n = strlen(name);
+    for (; *envp; envp++)
+        if (strncmp(*envp, name, n) == 0) return true;
+    return false;
+}
+
+bool environment_is_empty(char *const *envp, const char *name)
+{
+    size_t n = strlen(name);
+    for (; *envp; envp++)
+        if (strncmp(*envp, name, n) == 0 && strcmp(*envp + n, "=") == 0) return true;
+    return false;
+}

@@ -1,6 +1,7 @@
 #include "base/settings.h"
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/environment.h"
 #include "base/fd.h"
 #include "base/nearest.h"
 #include "base/redact.h"
@@ -107,25 +108,6 @@ static void value_default(settings_t *s, set_id_t id)
 
 /* ---- the environment ---- */
 
-/* The value of `name`; NULL when it is not there or empty, which means the same everywhere in this program but for
- * the table prefix. */
-static const char *env_find(char *const *envp, const char *name)
-{
-    size_t n = strlen(name);
-    for (; *envp; envp++)
-        if (strncmp(*envp, name, n) == 0 && (*envp)[n] == '=') return (*envp)[n + 1] ? *envp + n + 1 : NULL;
-    return NULL;
-}
-
-/* Whether any variable's name begins so: most do not, and that is known without making three names of one. */
-static bool env_mentions(char *const *envp, const char *name)
-{
-    size_t n = strlen(name);
-    for (; *envp; envp++)
-        if (strncmp(*envp, name, n) == 0) return true;
-    return false;
-}
-
 typedef enum { FORM_PLAIN, FORM_FILE, FORM_ARN, FORM_COUNT_ } form_t;
 static const char *const FORM_SUFFIX[FORM_COUNT_] = {"", "_FILE", "_ARN"};
 
@@ -140,11 +122,11 @@ typedef struct {
 static int forms_find(settings_t *s, const char *name, bool plain_only, found_t *ret)
 {
     int count = 0;
-    if (!env_mentions(s->envp, name)) return 0;
+    if (!environment_mentions(s->envp, name)) return 0;
     for (int f = FORM_PLAIN; f < (plain_only ? FORM_FILE : FORM_COUNT_); f++) {
         found_t here = {.form = (form_t)f};
         snprintf(here.name, sizeof here.name, "%s%s", name, FORM_SUFFIX[f]);
-        here.text = env_find(s->envp, here.name);
+        here.text = environment_find(s->envp, here.name);
         if (!here.text) continue;
         if (count++)
             issue_add(s, SI_ERROR, ERR_SET_CONFLICT, "%s and %s are both given: keep one", ret->name,
@@ -233,22 +215,15 @@ static void aliases_find(settings_t *s, set_id_t id, bool own_given, const char 
     if (first.text) found_take(s, id, &first);
 }
 
-static bool env_is_empty(char *const *envp, const char *name)
-{
-    size_t n = strlen(name);
-    for (; *envp; envp++)
-        if (strncmp(*envp, name, n) == 0 && strcmp(*envp + n, "=") == 0) return true;
-    return false;
-}
-
 /* Elsewhere an empty value means the default. Here it may be meant: a site without a prefix (MySQL allows it) would get a second
  * Moodle beside its own tables. */
 static void empty_prefix_refuse(settings_t *s)
 {
     const char *name =
-        env_is_empty(s->envp, SETTINGS[SET_db_prefix].name) ? SETTINGS[SET_db_prefix].name : NULL;
+        environment_is_empty(s->envp, SETTINGS[SET_db_prefix].name) ? SETTINGS[SET_db_prefix].name : NULL;
     for (size_t a = 0; a < ALIAS_COUNT && !name; a++)
-        if (ALIASES[a].id == SET_db_prefix && env_is_empty(s->envp, ALIASES[a].name)) name = ALIASES[a].name;
+        if (ALIASES[a].id == SET_db_prefix && environment_is_empty(s->envp, ALIASES[a].name))
+            name = ALIASES[a].name;
     if (name)
         issue_add(s, SI_ERROR, ERR_DB_PREFIX, "%s is empty: leave it out to mean %s", name,
                   SETTINGS[SET_db_prefix].def);

@@ -168,6 +168,11 @@ static void child_feed(child_t *c, child_event_t event)
 void child_start(child_t *c) { child_feed(c, CE_START); }
 void child_ready(child_t *c) { child_feed(c, CE_READY); }
 
+void child_bounce(child_t *c)
+{
+    if (c->state == CS_UP) child_feed(c, CE_TIMEOUT);
+}
+
 void child_stop(child_t *c, uint64_t insist_ms, uint64_t kill_ms)
 {
     bool stopping = c->state == CS_STOPPING || c->state == CS_INSISTING;

@@ -61,6 +61,8 @@ void child_start(child_t *c);
 /* Asks; asks again after insist_ms; SIGKILL after kill_ms. A second call may shorten that, never lengthen it. */
 void child_stop(child_t *c, uint64_t insist_ms, uint64_t kill_ms);
 void child_ready(child_t *c);
+void child_bounce(
+    child_t *c); /* one that is up and does not answer: SIGKILL to its group, then a new start */
 void child_signal(child_t *c, int sig); /* to the leader alone; nothing when there is no process */
 void child_kill_now(child_t *c);        /* SIGKILL to its group; its state follows at the exit */
 bool child_send(child_t *c,

@@ -39,7 +39,7 @@ static const child_step_t STEP[CS_COUNT_][CE_COUNT_] =
                 [CE_EXIT_DONE] = GO(CS_DONE, ACT_NONE, "done"),
                 [CE_EXIT_AGAIN] = GO(CS_BACKOFF, ACT_NONE, "died"),
                 [CE_EXIT_FINAL] = GO(CS_FAILED, ACT_NONE, "died too often"),
-                [CE_TIMEOUT] = IGNORED(CS_UP),
+                [CE_TIMEOUT] = GO(CS_BOUNCING, ACT_KILL, "does not answer"), /* child_bounce */
             },
         [CS_BOUNCING] =
             {

@@ -1,6 +1,7 @@
 #include "supervisor/lifecycle.h"
 #include "base/clock.h"
 #include "supervisor/drain.h"
+#include "supervisor/liveness.h"
 #include "supervisor/reload.h"
 #include "supervisor/roles.h"
 #include "supervisor/rotation.h"
@@ -360,6 +361,7 @@ static void on_changed(child_t *c, child_state_t from, const char *why)
     if (c->state == CS_STARTING && c->row->ready == READY_BY_PROBE) start_probe(m, c);
     if (lifecycle_is_stopping(m->phase) && was_cut_short(c)) m->drain.cut_short++;
     if (c->state == CS_BACKOFF && from == CS_UP) logfmt_metric("ChildRestarts", 1, "Count");
+    if (c->slot == SV_FPM && (c->state == CS_UP || from == CS_UP)) liveness_follow(m, c->state == CS_UP);
     if (c->slot == SV_PREPARE && c->state == CS_DONE) on_prepared(m);
     if (c->slot == SV_SECRETS && c->state == CS_STARTING) rotation_started(m);
     if (c->slot == SV_CRON && child_is_gone(c)) m->cron.holder = m->cron.running = false;
@@ -389,6 +391,7 @@ void lifecycle_init(member_t *m)
     uv_timer_init(m->loop, &m->deadline);
     m->deadline.data = m;
     reload_init(m);
+    liveness_init(m);
     uv_timer_init(m->loop, &m->words);
     m->words.data = m;
     for (int id = 0; id < SV_COUNT_; id++) child_init(&m->children[id], m->loop, &SERVICES[id], &HOOKS, id);
@@ -410,6 +413,7 @@ void lifecycle_close(member_t *m)
         child_close(&m->children[id]);
     }
     reload_close(m);
+    liveness_close(m);
     if (!uv_is_closing((uv_handle_t *)&m->deadline)) uv_close((uv_handle_t *)&m->deadline, NULL);
     if (!uv_is_closing((uv_handle_t *)&m->words)) uv_close((uv_handle_t *)&m->words, NULL);
 }

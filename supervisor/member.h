@@ -6,6 +6,7 @@
 #include "base/stop_plan.h"
 #include "supervisor/child.h"
 #include "supervisor/drain_tally.h"
+#include "supervisor/fpm_watch.h"
 #include "supervisor/lifecycle_fsm.h"
 #include "supervisor/nginx_load.h"
 #include "supervisor/probe.h"
@@ -81,6 +82,7 @@ typedef struct member {
     probe_t *probes[SV_COUNT_];
     uv_timer_t deadline; /* of the stopping phases */
     drain_t drain;
+    fpm_watch_t fpm_watch;
     bool booted; /* the run directory is there: state files can be written */
     bool advancing, advance_again;
     uv_timer_t words;
