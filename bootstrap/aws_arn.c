@@ -7,14 +7,6 @@
 #define UPPER "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGIT "0123456789"
 
-/* The partitions whose names do not end in amazonaws.com: botocore/data/partitions.json. */
-static const struct suffix {
-    const char *region_start, *dns;
-} SUFFIXES[] = {
-    {"cn-", "amazonaws.com.cn"},   {"eusc-", "amazonaws.eu"},      {"us-iso-", "c2s.ic.gov"},
-    {"us-isob-", "sc2s.sgov.gov"}, {"eu-isoe-", "cloud.adc-e.uk"}, {"us-isof-", "csp.hci.ic.gov"},
-};
-
 enum { PARTS = 10, NAME_AT = 6, NAME_LONGEST = 512, VERSION_SHORTEST = 32 };
 
 /* Cuts at the colons and gives the number of parts, PARTS + 1 when there are more. */
@@ -129,38 +121,4 @@ int aws_arn_parse(const char *arn, aws_arn_t *ret, err_t *err)
         return err_set(err, ERR_SEC_ARN, "the ARN is too long");
     ret->name = ret->id + (at[NAME_AT] - arn);
     return 0;
-}
-
-static int use_override(const settings_t *set, set_id_t id, aws_target_t *ret, err_t *err)
-{
-    err_t why = {0};
-    if (aws_http_parse(settings_str(set, id), false, &ret->parts, &why) < 0)
-        return err_set(err, ERR_SET_INVALID, "%s: %s", SETTINGS[id].name, why.msg);
-    char *path = ret->parts.path;
-    size_t len = strlen(path);
-    if (len + 1 < sizeof ret->parts.path && (len == 0 || path[len - 1] != '/')) {
-        path[len] = '/'; /* botocore joins the endpoint's path and the operation's "/" so */
-        path[len + 1] = '\0';
-    }
-    snprintf(ret->url, sizeof ret->url, "%s://%s%s", ret->parts.https ? "https" : "http",
-             ret->parts.host_header, path);
-    return 0;
-}
-
-int aws_arn_target(const settings_t *set, const aws_arn_t *arn, aws_target_t *ret, err_t *err)
-{
-    *ret = (aws_target_t){0};
-    /* A full ARN names the one region where the secret is; AWS_REGION is where the task is. ECS's own injection asks there, too. */
-    copy(arn->region, strlen(arn->region), ret->region, sizeof ret->region);
-    const set_id_t from[] = {arn->is_parameter ? SET_aws_endpoint_ssm : SET_aws_endpoint_sm,
-                             SET_aws_endpoint};
-    for (size_t i = 0; i < sizeof from / sizeof *from; i++)
-        if (*settings_str(set, from[i])) return use_override(set, from[i], ret, err);
-    const char *dns = "amazonaws.com";
-    for (size_t i = 0; i < sizeof SUFFIXES / sizeof *SUFFIXES; i++)
-        if (strncmp(ret->region, SUFFIXES[i].region_start, strlen(SUFFIXES[i].region_start)) == 0)
-            dns = SUFFIXES[i].dns;
-    snprintf(ret->url, sizeof ret->url, "https://%s.%s.%s/", arn->is_parameter ? "ssm" : "secretsmanager",
-             ret->region, dns);
-    return aws_http_parse(ret->url, false, &ret->parts, err);
 }

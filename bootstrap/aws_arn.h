@@ -1,11 +1,10 @@
-/* aws_arn.h - the ARN of a secret as ECS writes it, or of a parameter of Systems Manager, and where to ask for it. Pure.
+/* aws_arn.h - the ARN of a secret as ECS writes it, or of a parameter of Systems Manager. Pure.
  * https://docs.aws.amazon.com/AmazonECS/latest/developerguide/secrets-envvar-secrets-manager.html */
 #ifndef MOODLECTL_BOOTSTRAP_AWS_ARN_H
 #define MOODLECTL_BOOTSTRAP_AWS_ARN_H
 
 #include "base/err.h"
-#include "base/settings.h"
-#include "bootstrap/aws_http.h"
+#include <stdbool.h>
 
 enum { AWS_REGION_MAX = 40 };
 
@@ -19,14 +18,5 @@ typedef struct aws_arn {
 
 /* E-SEC-ARN with the reason. *ret points into itself: do not copy it. */
 int aws_arn_parse(const char *arn, aws_arn_t *ret, err_t *err);
-
-typedef struct aws_target {
-    char url[1400];
-    aws_url_t parts;
-    char region[AWS_REGION_MAX]; /* the ARN's */
-} aws_target_t;
-
-/* AWS_ENDPOINT_URL_SECRETS_MANAGER, AWS_ENDPOINT_URL, or the region's own address. E-SET-INVALID names the variable. */
-int aws_arn_target(const settings_t *set, const aws_arn_t *arn, aws_target_t *ret, err_t *err);
 
 #endif

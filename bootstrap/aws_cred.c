@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "bootstrap/aws_http.h"
+#include "bootstrap/aws_imds.h"
 #include "bootstrap/aws_reply.h"
 #include <arpa/inet.h>
 #include <jansson.h>
@@ -41,11 +42,6 @@ static int fill(aws_cred_t *c, const char *id, const char *key, const char *toke
 
 /* ---- the container's ---- */
 
-static void wipe_string(json_t *s)
-{
-    if (json_is_string(s)) secret_wipe((char *)(uintptr_t)json_string_value(s), json_string_length(s));
-}
-
 static int64_t parse_time(const char *s)
 {
     struct tm tm = {0};
@@ -68,8 +64,6 @@ int aws_cred_parse(const char *json, size_t len, aws_cred_t *ret, err_t *err)
         rc = fill(ret, id, key_text, json_is_string(token) ? json_string_value(token) : "", err);
         ret->expires_s = parse_time(json_string_value(json_object_get(o, "Expiration")));
     }
-    wipe_string(key);
-    wipe_string(token);
     json_decref(o);
     if (rc < 0) aws_cred_free(ret);
     return rc;
@@ -173,6 +167,17 @@ static int container(const settings_t *set, uint64_t deadline_ms, aws_cred_t *re
     return err_set(err, ERR_SEC_CREDENTIALS, "%s: %.400s", SETTINGS[id].name, why.msg);
 }
 
+/* The last resort: whoever has a task role never comes here. */
+static int instance(const settings_t *set, uint64_t deadline_ms, aws_cred_t *ret, err_t *err)
+{
+    cleanup_buf buf_t json = BUF_INIT;
+    if (aws_imds_credentials(set, deadline_ms, &json, err) == 0 &&
+        aws_cred_parse(buf_cstr(&json), json.len, ret, err) == 0)
+        return 0;
+    return err_wrap(err, "there is no task role (%s is not set) and no %s",
+                    SETTINGS[SET_aws_relative_uri].name, SETTINGS[SET_aws_key_id].name);
+}
+
 int aws_cred_get(const settings_t *set, uint64_t deadline_ms, aws_cred_t *ret, err_t *err)
 {
     const char *id = settings_str(set, SET_aws_key_id), *key = settings_str(set, SET_aws_key);
@@ -189,6 +194,5 @@ int aws_cred_get(const settings_t *set, uint64_t deadline_ms, aws_cred_t *ret, e
     }
     if (*settings_str(set, SET_aws_relative_uri) || *settings_str(set, SET_aws_full_uri))
         return container(set, deadline_ms, ret, err);
-    return err_set(err, ERR_SEC_CREDENTIALS, "there is no task role (%s is not set) and no %s",
-                   SETTINGS[SET_aws_relative_uri].name, SETTINGS[SET_aws_key_id].name);
+    return instance(set, deadline_ms, ret, err);
 }

@@ -1,4 +1,5 @@
-/* aws_cred.h - AWS credentials: those of the environment, else those that ECS serves to the container. Through settings only.
+/* aws_cred.h - AWS credentials: those of the environment, else those that ECS serves to the container, else
+ * those of the EC2 instance. Through settings only.
  * https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html */
 #ifndef MOODLECTL_BOOTSTRAP_AWS_CRED_H
 #define MOODLECTL_BOOTSTRAP_AWS_CRED_H

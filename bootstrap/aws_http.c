@@ -149,6 +149,7 @@ static void set_options(CURL *c, const aws_request_t *r, const struct curl_slist
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
     curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
     if (r->direct) curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
+    if (r->method) curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, r->method);
     if (r->body) {
         curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body_len);
         curl_easy_setopt(c, CURLOPT_POSTFIELDS, r->body);
@@ -168,7 +169,7 @@ int aws_http_send(const aws_request_t *r, aws_answer_t *ret, err_t *err)
     *ret = (aws_answer_t){.retry_after_ms = -1};
     transfer_t t = {.answer = ret, .body_max = r->body_max};
     char words[CURL_ERROR_SIZE] = "";
-    CURL *c = curl_easy_init(); /* initialises libcurl too: this program has one thread */
+    CURL *c = curl_easy_init();
     struct curl_slist *headers = make_headers(r);
     int rc = -1;
     if (!c || (!headers && r->header_count > 0)) {

@@ -23,7 +23,8 @@ typedef struct aws_request {
     const char *url;
     const aws_header_t *headers;
     size_t header_count;
-    const char *body; /* NULL: GET, else POST */
+    const char *method; /* NULL: GET, with a body POST */
+    const char *body;   /* NULL: none */
     size_t body_len;
     bool direct; /* through no proxy, whatever the environment says: metadata addresses */
     uint64_t connect_ms, total_ms;

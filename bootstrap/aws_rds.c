@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "bootstrap/aws_cred.h"
+#include "bootstrap/aws_imds.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -65,8 +66,11 @@ int aws_rds_supply(settings_t *set, uint64_t deadline_ms, err_t *err)
     char region[64];
     aws_cred_t cred = {0};
     cleanup_buf buf_t token = BUF_INIT;
-    if (aws_rds_region(set, region, sizeof region, err) < 0 || aws_cred_get(set, deadline_ms, &cred, err) < 0)
-        return -1;
+    err_t no_region = {0};
+    if (aws_rds_region(set, region, sizeof region, &no_region) < 0 &&
+        aws_imds_region(set, deadline_ms, region, sizeof region, NULL) < 0)
+        return err_set(err, no_region.id, "%s", no_region.msg);
+    if (aws_cred_get(set, deadline_ms, &cred, err) < 0) return -1;
     aws_keys_t keys = {cred.id, secret_bytes(cred.key), secret_bytes(cred.token)};
     int rc = aws_rds_token(&keys, region, settings_str(set, SET_db_host), settings_db_port(set),
                            settings_str(set, SET_db_user), (int64_t)(clock_wall_ms() / 1000), &token, err);

@@ -3,6 +3,7 @@
 #include "base/fd.h"
 #include "bootstrap/aws_arn.h"
 #include "bootstrap/aws_cred.h"
+#include "bootstrap/aws_endpoint.h"
 #include "bootstrap/aws_reply.h"
 #include "bootstrap/aws_value.h"
 #include <stdio.h>
@@ -188,7 +189,7 @@ int aws_secret_fetch_version(const settings_t *set, const char *arn, const char 
     fetch_t f = {.set = set, .deadline = deadline_ms};
     err_t own = {0};
     *ret_value = NULL;
-    if (aws_arn_parse(arn, &f.arn, err) < 0 || aws_arn_target(set, &f.arn, &f.target, err) < 0) return -1;
+    if (aws_arn_parse(arn, &f.arn, err) < 0 || aws_endpoint(set, &f.arn, &f.target, err) < 0) return -1;
     if (*stage && f.arn.is_parameter)
         return err_set(err, ERR_SEC_NOT_FOUND, "a parameter has no version %s", stage);
     if (*stage && !*f.arn.stage && !*f.arn.version) {

@@ -7,22 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void wipe_strings(json_t *v)
-{
-    const char *key;
-    json_t *item;
-    size_t i;
-    json_array_foreach(v, i, item) wipe_strings(item);
-    if (json_is_string(v)) secret_wipe((char *)(uintptr_t)json_string_value(v), json_string_length(v));
-    json_object_foreach(v, key, item) wipe_strings(item);
-}
-
-static void free_json(json_t *v)
-{
-    wipe_strings(v);
-    json_decref(v);
-}
-
 static int decode(const char *text, size_t len, buf_t *ret, err_t *err)
 {
     if (len % 4 != 0 || len > INT_MAX) return err_set(err, ERR_SEC_FORMAT, "SecretBinary is not base64");
@@ -84,7 +68,7 @@ static int take_key(const buf_t *whole, const char *key, buf_t *ret, err_t *err)
                 key);
     else
         rc = add_text(json_object_get(o, key), key, ret, err);
-    free_json(o);
+    json_decref(o);
     return rc;
 }
 
@@ -101,7 +85,7 @@ static int take_whole(const char *json, size_t len, buf_t *ret, err_t *err)
         rc = decode(json_string_value(binary), json_string_length(binary), ret, err);
     else
         rc = err_set(err, ERR_SEC_FORMAT, "the answer has neither SecretString nor SecretBinary");
-    free_json(o);
+    json_decref(o);
     return rc;
 }
 
@@ -110,7 +94,7 @@ void aws_value_version(const char *json, size_t len, char ret[AWS_VERSION_SIZE])
     json_t *o = json_loadb(json, len, JSON_ALLOW_NUL, NULL);
     const char *id = json_string_value(json_object_get(o, "VersionId"));
     snprintf(ret, AWS_VERSION_SIZE, "%s", id ? id : "");
-    free_json(o);
+    json_decref(o);
 }
 
 int aws_value_take(const char *json, size_t len, const char *json_key, secret_t **ret, err_t *err)
@@ -147,6 +131,6 @@ int aws_value_parameter(const char *json, size_t len, secret_t **ret, char ret_v
         rc = 0;
     snprintf(ret_version, AWS_VERSION_SIZE, "%" JSON_INTEGER_FORMAT,
              json_integer_value(json_object_get(one, "Version")));
-    free_json(o);
+    json_decref(o);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include "base/secret.h"
 #include "bootstrap/roles.h"
 #include "bootstrap/rotate.h"
+#include "bootstrap/wiped_libraries.h"
 #include "coord/roles.h"
 #include <stdio.h>
 #include <string.h>
@@ -46,6 +47,7 @@ int main(int argc, char **argv)
 {
     secret_forbid_core(); /* roles hold secrets */
     secret_hide();
+    wiped_libraries_init();
     if (argc < 2) return usage(stderr);
     if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0) return usage(stdout);
     if (strcmp(argv[1], "--version") == 0) {

@@ -45,7 +45,7 @@ def prepare(program, root, address, *options, **more):
            "MOODLECTL_LOCAL_DIR": f"{root}/local", "MOODLECTL_CODE_DIR": f"{root}/code",
            "MOODLECTL_TEMPLATE_DIR": str(TOP / "templates"), "MOODLECTL_HTTP_LISTEN": "127.0.0.1:18998",
            "AWS_ENDPOINT_URL_SECRETS_MANAGER": address, "AWS_CONTAINER_AUTHORIZATION_TOKEN": "the-token",
-           "AWS_CONTAINER_CREDENTIALS_FULL_URI": address + "/v2/credentials/abc", **more}
+           "AWS_CONTAINER_CREDENTIALS_FULL_URI": address + "/v2/credentials/abc", "AWS_EC2_METADATA_DISABLED": "true", **more}
     env = {name: value for name, value in env.items() if value is not None}
     done = subprocess.run([program, "prepare", *options], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=100, check=False)
     return done.returncode, done.stdout + done.stderr

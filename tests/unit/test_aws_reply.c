@@ -193,7 +193,7 @@ static void test_cred_environment_bad(void **state)
 {
     (void)state;
     static char *const CASES[][2] = {
-        {"A=b", "no task role"},
+        {"AWS_EC2_METADATA_DISABLED=true", "no task role"},
         {"AWS_ACCESS_KEY_ID=A", "AWS_SECRET_ACCESS_KEY is not"},
         {"AWS_SECRET_ACCESS_KEY=hush", "AWS_ACCESS_KEY_ID is not"},
         {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI=@example.com/", "slash"},

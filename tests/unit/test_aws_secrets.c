@@ -6,10 +6,13 @@
 #include "bootstrap/aws_arn.h"
 #include "bootstrap/aws_secrets.h"
 #include "bootstrap/aws_value.h"
+#include "bootstrap/wiped_libraries.h"
+#include <fcntl.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #define ARN     "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/moodle-AbCdEf"
@@ -71,60 +74,6 @@ static void test_arn_bad(void **state)
         assert_int_equal(err.id, ERR_SEC_ARN);
         if (!strstr(err.msg, CASES[i][1]))
             fail_msg("%s: \"%s\" does not say \"%s\"", CASES[i][0], err.msg, CASES[i][1]);
-    }
-}
-
-/* ---- where to ask ---- */
-
-static int target(aws_target_t *ret, err_t *err, const char *arn, char *const envp[])
-{
-    settings_t *s = settings_load(envp);
-    aws_arn_t a;
-    assert_int_equal(aws_arn_parse(arn, &a, NULL), 0);
-    int rc = aws_arn_target(s, &a, ret, err);
-    settings_free(&s);
-    return rc;
-}
-#define TARGET(ret, err, arn, ...) target(ret, err, arn, (char *const[]){__VA_ARGS__, NULL})
-
-static void test_target(void **state)
-{
-    (void)state;
-    aws_target_t t;
-    assert_int_equal(TARGET(&t, NULL, ARN, "A=b"), 0);
-    assert_string_equal(t.url, "https://secretsmanager.eu-west-1.amazonaws.com/");
-    assert_string_equal(t.parts.host_header, "secretsmanager.eu-west-1.amazonaws.com");
-    assert_int_equal(
-        TARGET(&t, NULL, "arn:aws-cn:secretsmanager:cn-north-1:123456789012:secret:x-AbCdEf", "A=b"), 0);
-    assert_string_equal(t.url, "https://secretsmanager.cn-north-1.amazonaws.com.cn/");
-    assert_int_equal(TARGET(&t, NULL, ARN, "AWS_DEFAULT_REGION=cn-north-1", "AWS_REGION=us-east-2"), 0);
-    assert_string_equal(t.region, "eu-west-1"); /* where the secret is, not where the task is */
-    assert_int_equal(TARGET(&t, NULL, ARN, "AWS_ENDPOINT_URL=http://127.0.0.1:4566"), 0);
-    assert_string_equal(t.url, "http://127.0.0.1:4566/");
-    assert_string_equal(t.parts.host_header, "127.0.0.1:4566");
-    assert_string_equal(t.region, "eu-west-1");
-    assert_int_equal(TARGET(&t, NULL, ARN, "AWS_ENDPOINT_URL=http://a",
-                            "AWS_ENDPOINT_URL_SECRETS_MANAGER=https://[::1]:443/base"),
-                     0);
-    assert_string_equal(t.url, "https://[::1]/base/");
-    assert_string_equal(t.parts.host, "::1");
-}
-
-static void test_target_bad(void **state)
-{
-    (void)state;
-    static const char *const CASES[][2] = {
-        {"AWS_ENDPOINT_URL=ftp://x", "AWS_ENDPOINT_URL"},
-        {"AWS_ENDPOINT_URL=http://user:word@x", "user or password"},
-        {"AWS_ENDPOINT_URL=http://x/?a", "query"},
-        {"AWS_ENDPOINT_URL_SECRETS_MANAGER=http://", "AWS_ENDPOINT_URL_SECRETS_MANAGER"},
-    };
-    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
-        aws_target_t t;
-        err_t err = {0};
-        assert_int_equal(TARGET(&t, &err, ARN, (char *)(uintptr_t)CASES[i][0]), -1);
-        assert_int_equal(err.id, ERR_SET_INVALID);
-        if (!strstr(err.msg, CASES[i][1])) fail_msg("%s: \"%s\"", CASES[i][0], err.msg);
     }
 }
 
@@ -192,34 +141,76 @@ static void test_value_bad(void **state)
     }
 }
 
-/* ---- tests/aws/run.py: `--fetch ARN MS`, settings from the environment, what came of it as one JSON line ---- */
+/* ---- tests/aws/run.py: `--fetch ARN MS [DROW]`, settings from the environment, what came of it as one JSON line ----
+ * DROW: a word of the secret, backwards; how often it stands in this process's memory, before the value is freed and after. */
 
-static int fetch(const char *arn, const char *ms)
+/* Reads by read(2): some mappings are no memory of ours. */
+static size_t count_backwards(int fd, const char *from, const char *to, const char *drow)
 {
+    size_t n = strlen(drow), found = 0;
+    char *bytes = mmap(NULL, (size_t)(to - from), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    ssize_t len = pread(fd, bytes, (size_t)(to - from), (off_t)(uintptr_t)from);
+    for (ssize_t i = (ssize_t)n - 1; i < len; i++) {
+        size_t k = 0;
+        while (k < n && bytes[i - (ssize_t)k] == drow[k]) k++;
+        found += k == n;
+    }
+    munmap(bytes, (size_t)(to - from));
+    return found;
+}
+
+static size_t left_in_memory(const char *drow)
+{
+    char line[600];
+    size_t found = 0;
+    int fd = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    FILE *maps = fopen("/proc/self/maps", "re");
+    assert_true(fd >= 0 && maps);
+    while (fgets(line, sizeof line, maps)) {
+        char *end = NULL, *mode = NULL;
+        uintptr_t from = strtoul(line, &end, 16), to = strtoul(end + 1, &mode, 16); /* "from-to rw-p ..." */
+        if (mode[2] == 'w') found += count_backwards(fd, (const char *)from, (const char *)to, drow);
+    }
+    fclose(maps);
+    close(fd);
+    return found;
+}
+
+static int fetch(const char *arn, const char *ms, const char *drow)
+{
+    wiped_libraries_init();
     settings_t *set = settings_load(environ);
     secret_t *value = NULL;
     err_t err = {0};
     uint64_t begin = clock_ms(), deadline = begin + strtoul(ms, NULL, 10);
     int rc = aws_secret_fetch(set, arn, deadline, &value, &err);
+    size_t held = drow ? left_in_memory(drow) : 0;
+    json_int_t took_ms = (json_int_t)(clock_ms() - begin);
     json_t *o =
         json_pack("{s:b,s:s,s:s,s:s%,s:I}", "ok", rc == 0, "id", rc ? err_name(err.id) : "", "msg", err.msg,
-                  "value", secret_bytes(value), secret_len(value), "ms", (json_int_t)(clock_ms() - begin));
-    if (o) json_dumpf(o, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(o);
+                  "value", secret_bytes(value), drow ? (size_t)0 : secret_len(value), "ms", took_ms);
     secret_free(&value);
     settings_free(&set);
+    if (drow) {
+        json_object_set_new(o, "held", json_integer((json_int_t)held));
+        json_object_set_new(o, "left", json_integer((json_int_t)left_in_memory(drow)));
+    }
+    json_dumpf(o, stdout, JSON_COMPACT);
+    putchar('\n');
+    json_decref(o);
     return rc ? 1 : 0;
 }
 
 int main(int argc, char **argv)
 {
-    if (argc == 4 && strcmp(argv[1], "--fetch") == 0) return fetch(argv[2], argv[3]);
+    if (argc >= 4 && strcmp(argv[1], "--fetch") == 0)
+        return fetch(argv[2], argv[3], argc > 4 ? argv[4] : NULL);
     print_message("what needs a server is tested by tests/aws/run.py, which runs this program\n");
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_arn_good),   cmocka_unit_test(test_arn_bad),
-        cmocka_unit_test(test_target),     cmocka_unit_test(test_target_bad),
-        cmocka_unit_test(test_value_good), cmocka_unit_test(test_value_bad),
+        cmocka_unit_test(test_arn_good),
+        cmocka_unit_test(test_arn_bad),
+        cmocka_unit_test(test_value_good),
+        cmocka_unit_test(test_value_bad),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
