@@ -10,14 +10,14 @@ import argparse
 import json
 import os
 import pathlib
-import random
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.parse
 import urllib.request
+
+from signatures import test_signatures
 
 HERE = pathlib.Path(__file__).resolve().parent
 NAME = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:prod/moodle-AbCdEf"
@@ -66,111 +66,24 @@ def ask(url, body=None):
         return json.load(answer)
 
 
-# ---- signatures ----
-
-def any_text(rng, alphabet, most):
-    return "".join(rng.choice(alphabet) for _ in range(rng.randrange(most)))
-
-
-def encode_oddly(rng, text):
-    """A valid encoding of text for a query, one of many."""
-    out = ""
-    for byte in text.encode():
-        c = chr(byte)
-        if c.isalnum() and byte < 128 and rng.random() < 0.9:
-            out += c
-        else:
-            out += ("%%%02x" if rng.random() < 0.5 else "%%%02X") % byte
-    return out
-
-
-def make_request(rng):
-    letters = "abcXYZ019-_.~"
-    wild = letters + " /&=+%?#:;,'\"()*!@$äß漢\U0001f600"
-    parts = [rng.choice(["", ".", "..", any_text(rng, wild.replace("/", ""), 8)]) for _ in range(rng.randrange(6))]
-    path = "/" + "/".join(urllib.parse.quote(p) for p in parts)
-    pairs = {any_text(rng, wild, 6) + str(i): any_text(rng, wild, 10) for i in range(rng.randrange(6))}
-    items = list(pairs.items())
-    rng.shuffle(items)
-    headers = [["Host", any_text(rng, "abc", 9) + ".example" + rng.choice(["", ":8443"])]]
-    for _ in range(rng.randrange(5)):
-        name = rng.choice(["X-", "x-"]) + any_text(rng, "abcDEF-", 5) + "z"
-        value = any_text(rng, letters + "  \t:;,=/\"ü", 20)
-        headers.append([name, value])
-        if rng.random() < 0.2:
-            headers.append([name.upper(), any_text(rng, letters, 5)])
-    rng.shuffle(headers)
-    return {"method": rng.choice(["GET", "POST", "PUT"]), "path": path, "pairs": items,
-            "query": "&".join(f"{encode_oddly(rng, k)}={encode_oddly(rng, v)}" for k, v in items), "headers": headers,
-            "body": any_text(rng, wild + "\n{}", 200), "region": rng.choice(["eu-west-1", "us-gov-east-1"]),
-            "service": rng.choice(["secretsmanager", "rds-db", "elasticache", "logs"]), "id": "AKID" + any_text(rng, "ABC123", 9),
-            "secret": "s" + any_text(rng, "abcXYZ019/+=", 40), "token": rng.choice(["", "t" + any_text(rng, "abc/+=", 300)]),
-            "when": rng.randrange(1, 4102444800), "expires": rng.randrange(1, 604800)}
-
-
-def expected(r):
-    """botocore's signature in header form and whole query in query form."""
-    from botocore.auth import SigV4Auth, SigV4QueryAuth
-    from botocore.awsrequest import AWSRequest
-    from botocore.credentials import Credentials
-    keys = Credentials(r["id"], r["secret"], r["token"] or None)
-    date = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(r["when"]))
-    url = "https://" + next(v for n, v in r["headers"] if n == "Host") + r["path"]
-
-    def fresh(more_headers, **arguments):
-        request = AWSRequest(method=r["method"], **arguments)
-        for name, value in r["headers"] + more_headers:
-            request.headers[name] = value
-        request.context["timestamp"] = date
-        return request
-
-    more = [["X-Amz-Date", date]] + ([["X-Amz-Security-Token", r["token"]]] if r["token"] else [])
-    auth = SigV4Auth(keys, r["service"], r["region"])
-    request = fresh(more, url=url, params=r["pairs"], data=r["body"].encode())
-    header = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
-    names = auth.signed_headers(auth.headers_to_sign(request))
-    auth = SigV4QueryAuth(keys, r["service"], r["region"], expires=r["expires"])
-    request = fresh([], url=url + ("?" + r["query"] if r["query"] else ""))
-    auth._modify_request_before_signing(request)  # pylint: disable=protected-access
-    query = auth.signature(auth.string_to_sign(request, auth.canonical_request(request)), request)
-    return names, header, query
-
-
-def test_signatures(run, count, seed):
-    rng = random.Random(seed)
-    requests = [make_request(rng) for _ in range(count)]
-    # the query form of a request with a body is not comparable: botocore moves a form's fields into the query
-    lines = "".join(json.dumps(dict(r, body="" if form else r["body"])) + "\n" for r in requests for form in (0, 1))
-    out = subprocess.run([str(run.build / "tests/test_aws_sigv4"), "--batch"], input=lines, text=True, capture_output=True, check=False)
-    answers = [json.loads(line) for line in out.stdout.splitlines()]
-    run.check(f"{count} generated requests were signed", len(answers) == 2 * count, f"{len(answers)} answers {out.stderr}")
-    header_wrong, query_wrong = [], []
-    for i, r in enumerate(requests[:len(answers) // 2]):
-        names, header, query = expected(r)
-        if not answers[2 * i]["header"].endswith(f", SignedHeaders={names}, Signature={header}"):
-            header_wrong.append(i)
-        if not answers[2 * i + 1]["query"].endswith("&X-Amz-Signature=" + query):
-            query_wrong.append(i)
-    for form, wrong in (("header", header_wrong), ("query", query_wrong)):
-        first = json.dumps(requests[wrong[0]]) if wrong else ""
-        run.check(f"{count} signatures in {form} form agree with botocore's (seed {seed})", not wrong, f"{len(wrong)} differ, first {first}")
-
-
 # ---- fetching ----
+
+USUAL = {"secrets": SECRETS, "faults": [], "cred_faults": [], "imds_faults": [], "clock_s": 0, "token": "", "lifetime_s": 3600,
+         "imds_role": "moodle-instance", "static": ["AKIDSTATIC", "static/key+word"]}
+
 
 class Case:
     """One fetch against one state of the server."""
 
-    def __init__(self, run, name, arn=NAME + "text", env=STATIC, wait_ms=8000, **state):
+    def __init__(self, run, name, arn=NAME + "text", env=STATIC, wait_ms=8000, left=None, **state):
         self.run, self.name, self.wait_ms = run, name, wait_ms
         self.skipped = run.only and run.only not in name
         if self.skipped:
             return
-        ask(run.address + "/-/control", {"secrets": SECRETS, "faults": [], "cred_faults": [], "clock_s": 0, "token": "",
-                                         "lifetime_s": 3600, "static": ["AKIDSTATIC", "static/key+word"], **state})
-        whole = {"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": run.address, **env}
-        out = subprocess.run([str(run.build / "tests/test_aws_secrets"), "--fetch", arn, str(wait_ms)], env=whole, text=True,
-                             capture_output=True, timeout=60, check=False)
+        ask(run.address + "/-/control", {**USUAL, **state})
+        whole = {"PATH": os.environ["PATH"], "AWS_ENDPOINT_URL": run.address, "AWS_EC2_METADATA_DISABLED": "true", **env}
+        out = subprocess.run([str(run.build / "tests/test_aws_secrets"), "--fetch", arn, str(wait_ms), *([left[::-1]] if left else [])], env=whole,
+                             text=True, capture_output=True, timeout=60, check=False)
         self.stderr = out.stderr
         self.answer = json.loads(out.stdout.splitlines()[-1])
         self.log = ask(run.address + "/-/log")
@@ -261,6 +174,45 @@ def test_role(run, folder):
     Case(run, "credentials that are no JSON", env=role, cred_faults=[{"do": "wrong_json"}]).fails("E-SEC-CREDENTIALS", "not JSON", tries=0)
     Case(run, "credentials without end", env=role, cred_faults=[{"do": "long"}]).fails("E-SEC-CREDENTIALS", "longer", tries=0)
     Case(run, "credentials from a plain foreign host", env={ROLE: "http://192.0.2.1/"}).fails("E-SEC-CREDENTIALS", "https", tries=0)
+
+
+def test_instance(run):
+    """The instance's metadata, where nothing else gives credentials."""
+    imds = {"AWS_EC2_METADATA_DISABLED": "false", "AWS_EC2_METADATA_SERVICE_ENDPOINT": run.address}
+    case = Case(run, "credentials of the instance's role, by a session token", env=imds)
+    case.gives("plain hush")
+    if not case.skipped:
+        asked = [(e["method"], e["path"].rsplit("/", 1)[-1], e["status"]) for e in case.log if e["kind"] == "imds"]
+        run.check("a token, the role's name, its keys: three requests", asked == [("PUT", "token", 200), ("GET", "", 200), ("GET", "moodle-instance", 200)], asked)
+    Case(run, "an address with a slash at its end", env={**imds, "AWS_EC2_METADATA_SERVICE_ENDPOINT": run.address + "/"}).gives("plain hush")
+    Case(run, "a container's address wins, though it is wrong", env={**imds, ROLE: run.address + "/v3"}).fails("E-SEC-CREDENTIALS", "HTTP status 400", tries=0)
+    Case(run, "static keys win over the instance", env={**imds, **STATIC}, imds_faults=[{"do": "500", "times": 0}]).gives("plain hush")
+    proxied = {**imds, "http_proxy": "http://127.0.0.1:1", "no_proxy": "127.0.0.1",
+               "AWS_EC2_METADATA_SERVICE_ENDPOINT": run.address.replace("127.0.0.1", "localhost")}
+    Case(run, "the instance is asked through no proxy", env=proxied).gives("plain hush")
+    Case(run, "an instance that is busy once", env=imds, imds_faults=[{"do": "503"}]).gives("plain hush")
+    Case(run, "an instance that stalls once", env=imds, imds_faults=[{"do": "stall", "seconds": 3}]).gives("plain hush")
+    Case(run, "the instance's keys expired", env=imds, faults=[{"do": "expire"}]).gives("plain hush", tries=2)
+    Case(run, "an instance without a role", env=imds, imds_role="").fails("E-SEC-CREDENTIALS", "HTTP status 404", tries=0)
+    Case(run, "an instance that gives no token", env=imds, imds_faults=[{"do": "403"}]).fails("E-SEC-CREDENTIALS", "/latest/api/token: HTTP status 403", tries=0)
+    Case(run, "keys that are no JSON", env=imds, imds_faults=[{"do": "pass", "times": 2}, {"do": "wrong_json"}]).fails("E-SEC-CREDENTIALS", "not JSON", tries=0)
+    Case(run, "a role's name without end", env=imds, imds_faults=[{"do": "pass"}, {"do": "long"}]).fails("E-SEC-CREDENTIALS", "longer", tries=0)
+    case = Case(run, "no answer at all", env=imds, wait_ms=60000, imds_faults=[{"do": "stall", "times": 0, "seconds": 4}])
+    case.fails("E-SEC-CREDENTIALS", "no AWS_ACCESS_KEY_ID: the instance's metadata", tries=0)
+    if not case.skipped:
+        run.check("there the start waits two tries of a second", case.answer["ms"] < 4000, case.answer)
+    Case(run, "the instance is not to be asked", env={**imds, "AWS_EC2_METADATA_DISABLED": "true"}).fails("E-SEC-CREDENTIALS", "AWS_EC2_METADATA_DISABLED is set", tries=0)
+
+
+def test_memory(run):
+    """What is left of a secret in the memory of the process that fetched it."""
+    role = {ROLE: run.address + "/v2/credentials/abc"}
+    for name, arn, word, held in (("a whole secret", NAME + "text", "plain hush", 1), ("a json key", NAME + ":password::", ODD[:20], 1),
+                                  ("the other keys", NAME + ":port::", ODD[:20], 0), ("the session token", NAME + "text", "session//token+", 0),
+                                  ("the key", NAME + "text", "temporary/key+", 0)):
+        case = Case(run, f"in memory nothing is left of {name}", arn, env=role, left=word)
+        if not case.skipped:
+            run.check(case.name, case.answer["ok"] and (case.answer["held"], case.answer["left"]) == (held, 0), case.answer)
 
 
 def test_cures(run):
@@ -365,7 +317,7 @@ def test_relative(run):
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--build", type=pathlib.Path, default=HERE.parent.parent / "build")
-    options.add_argument("--requests", type=int, default=2500)
+    options.add_argument("--requests", type=int, default=3000)
     options.add_argument("--seed", type=int, default=20250101)
     options.add_argument("--skip-missing", action="store_true", help="succeed when botocore is not installed")
     options.add_argument("--only", default="", help="only cases whose name holds this word")
@@ -383,6 +335,8 @@ def main():
             test_signatures(run, given.requests, given.seed)
             test_values(run)
             test_role(run, folder)
+            test_instance(run)
+            test_memory(run)
             test_cures(run)
             test_errors(run)
             test_tls(run, folder)
