@@ -310,7 +310,7 @@ static int job_start(job_t *j, err_t *err)
     if (keeper_prepare(&j->keeper, l->deadline_ms, err) < 0) return -1;
     j->epoll = epoll_create1(EPOLL_CLOEXEC);
     if (j->epoll < 0) return err_sys(err, ERR_OS, "epoll");
-    j->oom_kills = oom_kills(OOM_EVENTS);
+    j->oom_kills = oom_kills_here();
     if (spawn_with_env(j, err) < 0) return -1;
     j->relocks = l->relocks;
     j->began_ms = clock_ms();
@@ -333,8 +333,8 @@ static int job_finish(job_t *j, err_t *err)
     res->end = WIFEXITED(r.status) ? JOB_EXITED : JOB_SIGNALED;
     res->code = WIFEXITED(r.status) ? WEXITSTATUS(r.status) : WTERMSIG(r.status);
     bool killed = res->end == JOB_SIGNALED && res->code == SIGKILL && r.why == KEEPER_EXITED;
-    res->out_of_memory = j->out.out_of_memory || j->err_lines.out_of_memory ||
-                         (killed && oom_kills(OOM_EVENTS) > j->oom_kills);
+    res->out_of_memory =
+        j->out.out_of_memory || j->err_lines.out_of_memory || (killed && oom_kills_here() > j->oom_kills);
     if (r.why == KEEPER_DEADLINE || j->lost) {
         res->end = JOB_LOST;
         lease_close(j->spec->lease);

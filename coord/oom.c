@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+uint64_t oom_kills_here(void)
+{
+    uint64_t n = oom_kills("/sys/fs/cgroup/memory.events");
+    return n ? n : oom_kills("/sys/fs/cgroup/memory/memory.oom_control");
+}
+
 uint64_t oom_kills(const char *path)
 {
     enum { FILE_MAX_BYTES = 4096 };

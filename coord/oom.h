@@ -5,9 +5,10 @@
 
 #include <stdint.h>
 
-/* Inside a container this is its own group (cgroup_namespaces(7)); Documentation/admin-guide/cgroup-v2.rst, memory.events */
-#define OOM_EVENTS "/sys/fs/cgroup/memory.events"
+uint64_t oom_kills(const char *path); /* the counter oom_kill in that file; 0 when it cannot be read */
 
-uint64_t oom_kills(const char *path); /* the counter oom_kill; 0 when it cannot be read */
+/* Of our own container, which finds its own group there: version 2 (Documentation/admin-guide/cgroup-v2.rst, memory.events), else
+ * version 1 (cgroup-v1/memory.rst, memory.oom_control). */
+uint64_t oom_kills_here(void);
 
 #endif

@@ -138,3 +138,85 @@ def database_clock_stepped(build, kind):
             time.sleep(2)
         equal(record.overlaps(c.file_ticks()), [], "overlaps in the file")
         equal(record.overlaps(c.database_ticks()), [], "overlaps in the database")
+
+
+@test(seconds=150)
+def reader_that_is_promoted(build, kind):
+    """The endpoint leads to a standby (MariaDB: to a server set read-only): all wait, each with the id of it, and nothing is written. Promoted,
+    it gets one installer."""
+    with Cluster(build, kind) as c:
+        if kind == "pgsql":
+            c.point_at(c.add_standby())
+        else:
+            c.db.set_read_only(True)
+        c.start()
+        id = "E-DB-READER" if kind == "pgsql" else "E-DB-READ-ONLY"
+        wait_for("all are refused", lambda: all(any(o.get("id") == id for o in m.log()) for m in c.members), 60)
+        equal(c.db.tables(c.site.db_name), 1, "tables: only the one that the test has made")
+        if kind == "pgsql":
+            c.standby.promote()
+            c.take(c.standby)
+        else:
+            c.db.set_read_only(False)
+        c.serving()
+        equal([(action, result) for _, action, _, result in c.runs()], [("install", "ok")], "runs")
+        c.wait_effective("cron")
+        equal(record.overlaps(c.database_ticks()), [], "overlaps")
+
+
+@test(seconds=200)
+def three_seconds_of_delay(build, kind):
+    """Three seconds to the database and back, at the default times: heartbeats arrive in time, so the leader stays (MariaDB: half of that,
+    since a heartbeat is two statements there). With a third of the packets lost, and with six seconds, it may have to go: nobody works beside it."""
+    with Cluster(build, kind, scale=100) as c:
+        c.start()
+        c.serving()
+        before = c.wait_effective("cron")
+        victim = c.member(before.member)
+        c.net.slow(victim.number, 1500 if kind == "pgsql" else 750, 0)
+        time.sleep(20)
+        equal(c.row("cron")[:2], (before.epoch, before.member), "who leads after 20 s")
+        c.net.heal()
+        c.wait_effective("cron", after_ms=now_ms())
+        for delay in (1500, 3000):
+            victim = c.member(c.wait_effective("cron").member)
+            c.net.slow(victim.number, delay, 30, seed=1)
+            time.sleep(15)
+            c.net.heal()
+            c.wait_effective("cron", 90, after_ms=now_ms())
+        equal(record.overlaps(c.file_ticks()), [], "overlaps in the file")
+        equal(record.overlaps(c.database_ticks()), [], "overlaps in the database")
+
+
+@test(dbs=("pgsql",), seconds=200)
+def raise_lost_in_a_failover(build, kind):
+    """Asynchronous replication stands still while a second member takes cron over; then its server dies and the standby is promoted, which
+    knows nothing of that. A third one gets the same epoch; what the frozen second one does when it thaws, child first, nobody sees in
+    the database."""
+    with Cluster(build, kind) as c:
+        c.start()
+        c.serving()
+        standby = c.add_standby()
+        first = c.wait_effective("cron")
+        wait_for("the standby has that epoch", lambda: standby.sql("SELECT epoch FROM sup_coord WHERE purpose='cron'", db=c.site.db_name) == str(first.epoch), 20)
+        standby.sql("ALTER SYSTEM SET primary_conninfo = ''", db="postgres")
+        standby.sql("SELECT pg_reload_conf()", db="postgres")
+        wait_for("replication ends", lambda: standby.sql("SELECT count(*) FROM pg_stat_wal_receiver", db="postgres") == "0", 20)
+        c.member(first.member).kill9()
+        second = c.wait_effective("cron", 40, but_epoch=first.epoch)
+        c.member(second.member).freeze()
+        c.db.kill()
+        standby.promote()
+        c.point_at(standby)
+        c.take(standby)
+        equal(c.row("cron")[0], first.epoch, "epoch on the promoted server")
+        third = c.wait_effective("cron", 60, after_ms=now_ms())
+        equal((third.epoch, third.member in (first.member, second.member)), (second.epoch, False), "the third one's epoch, the number given twice")
+        c.thaw(c.member(second.member))
+        c.start(release=None)
+        c.serving()
+        time.sleep(3)
+        c.wait_effective("cron", after_ms=now_ms())
+        equal(record.overlaps(c.database_ticks()), [], "overlaps in the database")
+        equal([o for o in record.thaw_steps(record.overlaps(c.file_ticks()), c.thaws)[0]], [], "overlaps in the file")
+        check(all((t.member, t.epoch) != (second.member, second.epoch) for t in c.database_ticks()), "the lost leader wrote into the new database")

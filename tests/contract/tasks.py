@@ -1,4 +1,5 @@
 """Cron and the ad-hoc runners in trouble: stuck, killed, out of memory; and who knows how they do."""
+import contextlib
 import json
 import os
 import signal
@@ -149,3 +150,49 @@ def cron_success_is_known(site, env):
     time.sleep(3)
     check(len(reports()) == 1 and 1800 < reports()[0]["value"] < 2000, f"reports {reports()}")
     check(sum(len(logged(c, "E-CRON-LATE")) for c in crons) == 1, "not one warning")
+
+
+class MemoryGroup:
+    """A control group with a limit, which programs started by `words` find at the place where a container finds its own."""
+
+    def __init__(self, name, limit):
+        v1 = os.path.isdir("/sys/fs/cgroup/memory")
+        self.top = "/sys/fs/cgroup/memory" if v1 else "/sys/fs/cgroup"
+        self.path = os.path.join(self.top, name)
+        self.files = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes") if v1 else ("memory.max", "memory.swap.max")
+        os.mkdir(self.path)
+        for file, value in zip(self.files, (limit, limit if v1 else 0)):
+            with contextlib.suppress(OSError), open(os.path.join(self.path, file), "w") as f:  # the second is for swap, if there is any
+                f.write(str(value))
+        self.words = ["unshare", "--mount", "sh", "-ec", f'echo $$ >{self.path}/cgroup.procs; mount --bind {self.path} {self.top}; exec "$@"', "sh"]
+
+    def close(self):
+        wait_for("the group is empty", lambda: not open(os.path.join(self.path, "cgroup.procs")).read(), 20)
+        os.rmdir(self.path)
+
+
+@test
+def cron_taken_by_the_kernel(site, env):
+    """A task that wants more memory than its container has: the kernel kills the script, which is told from any other SIGKILL; the role lives
+    on, the task is given back, another run follows."""
+    try:
+        group = MemoryGroup(f"moodlectl-{os.getpid()}-{site.name}", 160 << 20)
+    except OSError as e:
+        return f"no control group of memory can be made here: {e}"
+    try:
+        lead = installed(site, 1, cron_keepalive_s=2)[0]
+        with open(lead.member.lead["php_ini"], "a") as f:
+            f.write("memory_limit=-1\n")
+        queue(site, ms=100, mb=400)
+        cron = lead.member.start("cron", group.words)
+        wait_for("memory is named", lambda: any("out of memory" in t and "signal 9" in t for t in logged(cron, "E-JOB-MEMORY")), 60)
+        check(cron.proc.poll() is None, "the role was killed, too")
+        site.sql("DELETE FROM mdl_task_adhoc")
+        well = lambda: sum(e["event"] == "cron" and e.get("last_exit") == 0 for e in cron.events())  # noqa: E731
+        before = well()
+        wait_for("a run that goes well", lambda: well() > before, 60)
+        cron.stop()
+    finally:
+        site.end()
+        group.close()
+    return None

@@ -1,16 +1,20 @@
 #!/usr/bin/env python3
 """The scenarios of the coordination (table.py), by one command.
 
-    run.py --build DIR [NUMBER...] [--db pgsql|mariadb]     runs their tests, then prints the table with the results
+    run.py --build DIR [NUMBER...] [--db pgsql|mariadb]     runs their tests, then prints the table with the results; --write puts it
+                                                            into docs/coordination-tests.md
     run.py --list                                           the table, as it stands in docs/coordination-tests.md
     run.py --check                                          that 1 to 41 are there and every test of the table exists
 
-A test that is missing or skipped fails its scenario. Needs root, as the suites do."""
+A test that is missing or skipped fails its scenario. The databases' tests run beside each other: they wait more than they work. Needs root, as
+the suites do."""
 import argparse
 import os
 import re
 import subprocess
 import sys
+import threading
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -20,6 +24,7 @@ from table import NOT_HERE, SCENARIOS  # noqa: E402
 
 SEED = "1"
 ROUND = 40  # more than there are faults: each comes once at least
+DOC = os.path.join(ROOT, "docs", "coordination-tests.md")
 
 
 def text(*path):
@@ -76,6 +81,18 @@ class Runner:
                 "kill": at("kill", "run.py")[:2] + [name, "--build", self.build, "--database", db, "--count", "3", "--scale", "25"],
                 "model": ["env", f"BUILD={self.build}", os.path.join(TESTS, "model", "run.sh")]}[suite]
 
+    def run_all(self, scenarios, dbs):
+        """Every test once; the results are kept."""
+        def of(db):
+            for s in scenarios:
+                for t in s.tests if db in s.dbs or (not s.dbs and db == dbs[0]) else ():
+                    self.run(t, db if s.dbs else "")
+        threads = [threading.Thread(target=of, args=(db,)) for db in dbs]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+
     def run(self, test, db):
         suite, name = test.split(":", 1)
         words = self.words(suite, name, db)
@@ -98,11 +115,26 @@ class Runner:
         return "ok" if counts and int(counts[-1][0]) > 0 and counts[-1][2] in ("", "0") else "skipped"
 
 
+def outcome(rows, passed, failed, began):
+    """Of one run, as it stands in the document."""
+    lines = [f"The whole set, run on {time.strftime('%Y-%m-%d', time.gmtime())} in {(time.monotonic() - began) / 60:.0f} minutes on {os.cpu_count()} cores, load average at its end "
+             f"{os.getloadavg()[1]:.1f}: {passed} scenarios passed, {failed} failed.", "", "| | databases | result |", "|---|---|---|"]
+    return "\n".join(lines + [f"| {n} | {', '.join(dbs) or '-'} | {state} |" for n, dbs, state in rows])
+
+
+def write(text):
+    with open(DOC) as f:
+        before, rest = f.read().split("<!-- outcome -->")
+    with open(DOC, "w") as f:
+        f.write(f"{before}<!-- outcome -->\n{text}\n<!-- end -->{rest.split('<!-- end -->', 1)[1]}")
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("numbers", nargs="*", type=int)
     p.add_argument("--build", default=os.path.join(ROOT, "build", "release"))
     p.add_argument("--db", choices=("pgsql", "mariadb"))
+    p.add_argument("--write", action="store_true")
     p.add_argument("--list", action="store_true")
     p.add_argument("--check", action="store_true")
     a = p.parse_args()
@@ -116,16 +148,21 @@ def main():
     if a.list:
         print(listing())
         return 0
-    runner, failed, passed = Runner(os.path.abspath(a.build)), 0, 0
-    lines = []
-    for s in (s for s in SCENARIOS if not a.numbers or s.number in a.numbers):
+    runner, failed, passed, began = Runner(os.path.abspath(a.build)), 0, 0, time.monotonic()
+    lines, rows = [], []
+    wanted = [s for s in SCENARIOS if not a.numbers or s.number in a.numbers]
+    runner.run_all(wanted, (a.db,) if a.db else ("pgsql", "mariadb"))
+    for s in wanted:
         dbs = [d for d in s.dbs if a.db in (None, d)] or ([""] if not s.dbs else [])
         bad = [f"{t} on {d or '-'}: {r}" for t in s.tests for d in dbs for r in [runner.run(t, d)] if r != "ok"]
         state = "FAIL " + "; ".join(bad) if bad else "not on this database" if not dbs else f"part ({s.lacks})" if s.lacks else "ok"
         failed, passed = failed + bool(bad), passed + (not bad and bool(dbs))
         lines.append(f"{s.number:3} {state:4}  {s.text}")
+        rows.append((s.number, dbs if dbs != [""] else [], state))
     print("\n".join(lines))
     print(f"{passed} passed, {failed} failed")
+    if a.write:
+        write(outcome(rows, passed, failed, began))
     return 1 if failed or not passed else 0
 
 

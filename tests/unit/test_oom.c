@@ -22,7 +22,8 @@ static void the_kernels_counter(void **state)
     assert_int_equal(counted("low 0\nhigh 0\nmax 812\noom 9\noom_kill 7\noom_group_kill 2\n"), 7);
     assert_int_equal(counted("low 0\noom 9\n"), 0);
     assert_int_equal(counted(""), 0);
-    assert_int_equal(oom_kills("/no/such/file"), 0); /* cgroup v1, or none */
+    assert_int_equal(counted("oom_kill_disable 0\nunder_oom 0\noom_kill 3\n"), 3); /* version 1 */
+    assert_int_equal(oom_kills("/no/such/file"), 0);
 }
 
 int main(void)
