@@ -14,7 +14,7 @@ const cli_cmd_t CLI_COMMANDS[] = {
      .detail = "Starts nginx with a holding page at once, then renders the configuration, waits for database "
                "and Redis, takes part "
                "in install or upgrade, and serves. SIGTERM, SIGINT, SIGQUIT and SIGWINCH drain; a second one "
-               "hurries.\n"
+               "hurries, a third kills.\n"
                "With a COMMAND that is not moodlectl's own, executes that instead.",
      .examples = "moodlectl run\nmoodlectl run -- bash",
      .exits = {EXIT_CHILD_FAILED, EXIT_PROBE_FAILED, EXIT_DRAIN_DIRTY, EXIT_OLD_CODE, EXIT_NOINPUT,

@@ -1,5 +1,6 @@
 #include "supervisor/drain.h"
 #include "base/clock.h"
+#include "supervisor/door.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/logfwd.h"
 #include "supervisor/nginx_load.h"
@@ -7,7 +8,8 @@
 #include <string.h>
 
 enum {
-    LOAD_MS = 200,     /* nginx answers within one, or is too busy to be asked */
+    LOAD_MS = 200, /* nginx answers within one, or is too busy to be asked */
+    ASKING_MS = 10,
     CUT_SLACK_MS = 50, /* its clock and ours */
 };
 
@@ -62,7 +64,6 @@ static void on_load(void *arg, const unsigned char *bytes, size_t len, const err
     d->load_known = bytes && nginx_load_parse((const char *)bytes, len, &d->load);
     if (err) log_debug("%s", err->msg);
     tell_begin(m);
-    if (d->lame_over) lifecycle_event(m, LE_DEADLINE);
 }
 
 void drain_begin(member_t *m, bool served)
@@ -88,10 +89,13 @@ void drain_ask(member_t *m, bool served)
     if (!d->asking) tell_begin(m);
 }
 
-bool drain_may_quiesce(member_t *m)
+uint64_t drain_lame_wait(member_t *m)
 {
-    m->drain.lame_over = true;
-    return !m->drain.asking;
+    drain_t *d = &m->drain;
+    if (d->asking) return ASKING_MS;
+    if (d->door_tried) return 0;
+    d->door_tried = true;
+    return door_shut(m->children[SV_NGINX].pid) ? DOOR_MS : 0;
 }
 
 void drain_hurry(member_t *m)

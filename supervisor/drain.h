@@ -9,8 +9,8 @@ void drain_begin(member_t *m, bool served); /* the first second; does nothing wh
 void drain_ask(member_t *m, bool served);   /* after the first signals: nginx is asked for its load, once */
 void drain_hurry(member_t *m);              /* as often as a stop is asked for again: the plan gets shorter */
 void drain_phase_over(member_t *m);         /* called before m->phase changes, in every phase */
-bool drain_may_quiesce(
-    member_t *m); /* false: nginx is still being asked; drain calls lifecycle_event later */
+uint64_t drain_lame_wait(
+    member_t *m); /* the lame duck is over: ms to wait all the same, then ask again; 0: on */
 uint64_t drain_left(const member_t *m, stop_part_t); /* ms; outside of a stop: as if it began now */
 void drain_end(member_t *m);                         /* the report, and the exit status */
 json_t *drain_plan_json(const member_t *m);          /* for "drain --simulate" */

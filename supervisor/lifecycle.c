@@ -20,23 +20,28 @@ enum {
 
 static void advance(member_t *m);
 
-/* In HOLD it is the time that old code waits for its replacement. The orchestrator sees the status. */
-static void on_deadline(uv_timer_t *timer)
-{
-    member_t *m = timer->data;
-    if (m->phase == LP_HOLD)
-        lifecycle_fail(m, err_status(m->reason_id), m->reason_id, m->reason);
-    else if (drain_may_quiesce(m))
-        lifecycle_event(m, LE_DEADLINE);
-}
-
-static void on_sweep_tick(uv_timer_t *timer) { advance(timer->data); }
+static void on_deadline(uv_timer_t *timer);
 
 static void arm(member_t *m, uint64_t ms)
 {
     uv_update_time(m->loop);
     uv_timer_start(&m->deadline, on_deadline, ms ? ms : 1, 0);
 }
+
+/* In HOLD it is the time that old code waits for its replacement. The orchestrator sees the status. */
+static void on_deadline(uv_timer_t *timer)
+{
+    member_t *m = timer->data;
+    uint64_t wait = m->phase == LP_LAME ? drain_lame_wait(m) : 0;
+    if (m->phase == LP_HOLD)
+        lifecycle_fail(m, err_status(m->reason_id), m->reason_id, m->reason);
+    else if (wait)
+        arm(m, wait);
+    else
+        lifecycle_event(m, LE_DEADLINE);
+}
+
+static void on_sweep_tick(uv_timer_t *timer) { advance(timer->data); }
 
 static void on_enter(member_t *m)
 {

@@ -49,7 +49,7 @@ typedef struct drain { /* one stop, from its first second; drain.c */
     unsigned cut_short;           /* children that were cut short */
     unsigned strays;
     ask_t *asking; /* nginx is being asked what it has under way */
-    bool to_ask, load_known, lame_over;
+    bool to_ask, load_known, door_tried;
     nginx_load_t load;
     drain_tally_t tally;
     uint64_t resets_before; /* tcp_resets() when nginx was told to accept no more */

@@ -126,7 +126,6 @@ static int member_open(member_t *m, uv_loop_t *loop, const settings_t *set)
     outq_open(loop, STDOUT_FILENO);
     logfmt_init(wants_json(set), log_level_find(settings_str(set, SET_log_level), LOG_INFO_), m->name);
     logfmt_set_release(m->release);
-    logfwd_forward_access(settings_bool(set, SET_log_access));
     log_set_sink(logfmt_sink);
     secret_hide(); /* only now: it would have kept us from opening our own /proc/self/fd/1 */
     return 0;
@@ -188,6 +187,8 @@ int run_main(const settings_t *set)
     }
     logfmt_trim();
     malloc_trim(0); /* the canary's longest line */
+    logfwd_forward_access(
+        settings_bool(set, SET_log_access)); /* behind the canary, which is an access line, too */
     banner(&member);
     outq_release();
     uv_run(&loop, UV_RUN_DEFAULT);

@@ -1,9 +1,12 @@
 """A stop: what becomes of each kind of request, and what the report says of it. And reloads. (Under load: tests/drain.)"""
+import ast
 import json
 import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 
@@ -143,7 +146,7 @@ def the_last_signal_kills(t):
 
 @test(dbs=("pgsql",), standin=True)
 def a_second_signal_gives_two_seconds_more(t):
-    site = t.site(installed="base", MOODLECTL_LAME_DUCK="10s")
+    site = t.site(installed="base", MOODLECTL_LAME_DUCK="10s", MOODLECTL_LOG_ACCESS="false")
     m, = site.serve((1,))
     short, long = Client(m).send("/local/slow.php?ms=1500"), Client(m).send("/local/slow.php?ms=60000")
     time.sleep(0.5)
@@ -155,6 +158,7 @@ def a_second_signal_gives_two_seconds_more(t):
     equal(long.answer()[0], 0, "one that does not")
     equal(m.wait_exit(20), 12, "exit status")
     check(time.monotonic() - began < 6, "the second signal did not hurry")
+    equal((m.log(src="nginx.access"), report(m)["RequestsCompleted"]), ([], 1), "access lines that are not wanted, and what was counted by them")
 
 
 @test(dbs=("pgsql",), standin=True)
@@ -243,3 +247,29 @@ def cron_is_handed_over_from_the_first_second(t):
     took = time.monotonic() - began
     equal((holder.phase(), holder.get("/login/index.php").status), ("LAME", 200), f"the stopping member, {took:.1f} s after the signal")
     equal(holder.wait_exit(30), 0, "exit status")
+
+
+STORM = """import collections, socket, sys, time
+found, end = collections.Counter(), time.monotonic() + 20
+while found["ConnectionRefusedError"] < 20 and time.monotonic() < end:
+    try:
+        with socket.create_connection((sys.argv[1], int(sys.argv[2])), 10) as s:
+            s.sendall(b"GET /theme/boost/style/moodle.css HTTP/1.0\\r\\n\\r\\n")
+            found["good" if s.recv(4096).startswith(b"HTTP/1.1 200") else "no answer"] += 1
+    except OSError as e:
+        found[type(e).__name__] += 1
+print(dict(found))
+"""
+
+
+@test(dbs=("pgsql",))
+def who_never_learns_is_refused_and_never_cut(t):
+    """Thousands of connections a second while nginx closes its sockets: each is served or refused, none is taken and then reset."""
+    site = t.site(installed="base", MOODLECTL_LAME_DUCK="1s")
+    m, = site.serve((1,))
+    clients = [subprocess.Popen([sys.executable, "-c", STORM, m.address, str(m.port)], stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    wait_for("they are being served", lambda: len(m.log(src="nginx.access")) > 200, 10)
+    m.signal(signal.SIGTERM)
+    found = [ast.literal_eval(c.communicate(timeout=30)[0]) for c in clients]
+    equal(m.wait_exit(20), 0, "exit status")
+    equal({how for f in found for how in f}, {"good", "ConnectionRefusedError"}, f"what became of them: {found}")
