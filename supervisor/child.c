@@ -58,8 +58,12 @@ static void close_streams(child_t *c)
 
 static bool spawn_now(child_t *c)
 {
-    spawn_spec_t spec = {
-        .oom_score_adj = c->row->oom_score_adj, .nice = c->row->nice, .umask = 022, .want_stdin = is_role(c)};
+    spawn_spec_t spec = {.oom_score_adj = c->row->oom_score_adj,
+                         .nice = c->row->nice,
+                         .nofile = c->row->nofile,
+                         .caps = c->row->caps,
+                         .umask = 022,
+                         .want_stdin = is_role(c)};
     spawned_t s;
     err_clear(&c->last_error);
     c->starts++;

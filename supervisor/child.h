@@ -24,6 +24,8 @@ typedef struct child_row { /* constant description of a service */
     uint64_t death_window_ms;
     uint64_t start_ms; /* to become ready; 0: no limit */
     int oom_score_adj, nice;
+    unsigned nofile; /* see spawn.h, as the next */
+    uint64_t caps;
     bool as_web_user;
     bool kill_leftovers; /* SIGKILL to its process group when its leader has exited */
 } child_row_t;

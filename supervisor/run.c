@@ -104,6 +104,7 @@ static int watch_signals(uv_loop_t *loop)
 static void harden(void)
 {
     reaper_adopt_orphans();
+    spawn_init();
     secret_forbid_core();
     close_range(3, ~0U, CLOSE_RANGE_CLOEXEC); /* what the launcher left open reaches no child */
     umask(022);

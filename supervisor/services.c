@@ -1,6 +1,7 @@
 #include "supervisor/services.h"
 #include "base/fd.h"
 #include "base/passwd.h"
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,7 +10,15 @@
 
 enum { ARGV_MAX = 8, ENVP_MAX = 8, TEXT_MAX = 512 };
 
-/* Cron and the runner are the ones the kernel takes first when memory ends, php-fpm's master comes after, PID 1 last. */
+/* What a service started as root may do beside what anybody may, and all below it. A worker of nginx or PHP-FPM, and PHP under a role,
+ * changes to the web user and has none. */
+#define CAP(name)  (1ULL << CAP_##name)
+#define CAPS_USERS (CAP(SETUID) | CAP(SETGID) | CAP(KILL)) /* workers of another user, and signals to them */
+#define CAPS_FILES (CAP(CHOWN) | CAP(DAC_OVERRIDE))        /* files and directories of the web user */
+#define CAPS_ROLE  (CAPS_USERS | CAPS_FILES | CAP(FOWNER)) /* and their modes */
+
+/* When memory ends the kernel takes cron and the runner first, then warm, then of PHP-FPM the process that uses most, which is a worker
+ * (they have their master's score); nginx, the roles and PID 1 last. */
 const child_row_t SERVICES[SV_COUNT_] = {
     [SV_PREPARE] = {.name = "prepare",
                     .kind = CK_ROLE_ONESHOT,
@@ -18,6 +27,7 @@ const child_row_t SERVICES[SV_COUNT_] = {
                     .last_signal = SIGTERM,
                     .max_deaths = 3,
                     .death_window_ms = 60000,
+                    .caps = CAPS_ROLE | CAP(NET_BIND_SERVICE), /* nginx -t binds */
                     .kill_leftovers = true},
     [SV_NGINX] = {.name = "nginx",
                   .kind = CK_DAEMON,
@@ -28,6 +38,8 @@ const child_row_t SERVICES[SV_COUNT_] = {
                   .max_deaths = 5,
                   .death_window_ms = 60000,
                   .start_ms = 10000,
+                  .caps = CAPS_USERS | CAPS_FILES | CAP(NET_BIND_SERVICE),
+                  .nofile = 8192,
                   .kill_leftovers = true},
     [SV_LEAD] = {.name = "lead",
                  .kind = CK_ROLE,
@@ -36,6 +48,7 @@ const child_row_t SERVICES[SV_COUNT_] = {
                  .last_signal = SIGTERM,
                  .max_deaths = 5,
                  .death_window_ms = 60000,
+                 .caps = CAPS_ROLE,
                  .kill_leftovers = true},
     [SV_FPM] = {.name = "php",
                 .kind = CK_DAEMON,
@@ -47,6 +60,8 @@ const child_row_t SERVICES[SV_COUNT_] = {
                 .death_window_ms = 60000,
                 .start_ms = 30000,
                 .oom_score_adj = 100,
+                .caps = CAPS_USERS | CAPS_FILES,
+                .nofile = 8192,
                 .kill_leftovers = true},
     [SV_WARM] = {.name = "warm",
                  .kind = CK_ONESHOT,
@@ -57,6 +72,7 @@ const child_row_t SERVICES[SV_COUNT_] = {
                  .max_deaths = 2,
                  .death_window_ms = 600000,
                  .start_ms = 60000,
+                 .oom_score_adj = 300,
                  .as_web_user = true,
                  .kill_leftovers = true},
     [SV_CRON] = {.name = "cron",
@@ -66,6 +82,7 @@ const child_row_t SERVICES[SV_COUNT_] = {
                  .last_signal = SIGTERM,
                  .oom_score_adj = 500,
                  .nice = 5,
+                 .caps = CAPS_ROLE,
                  .kill_leftovers = true},
     [SV_ADHOC] = {.name = "adhoc",
                   .kind = CK_ROLE,
@@ -74,12 +91,14 @@ const child_row_t SERVICES[SV_COUNT_] = {
                   .last_signal = SIGTERM,
                   .oom_score_adj = 500,
                   .nice = 5,
+                  .caps = CAPS_ROLE,
                   .kill_leftovers = true},
     [SV_SECRETS] = {.name = "secrets",
                     .kind = CK_ROLE,
                     .ready = READY_AT_ONCE,
                     .stop_signal = SIGTERM,
                     .last_signal = SIGTERM,
+                    .caps = CAPS_ROLE,
                     .kill_leftovers = true},
 };
 

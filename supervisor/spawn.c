@@ -3,13 +3,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 typedef enum {
@@ -17,18 +20,17 @@ typedef enum {
     STEP_SESSION,
     STEP_FDS,
     STEP_LIMITS,
+    STEP_CAPABILITIES,
     STEP_USER,
     STEP_PRIVILEGES,
     STEP_EXEC,
     STEP_COUNT_
 } spawn_step_t;
-static const char *const STEP_TEXT[STEP_COUNT_] = {[STEP_FORK] = "making a process for",
-                                                   [STEP_SESSION] = "starting a session",
-                                                   [STEP_FDS] = "arranging file descriptors",
-                                                   [STEP_LIMITS] = "setting limits",
-                                                   [STEP_USER] = "switching user and groups",
-                                                   [STEP_PRIVILEGES] = "giving up new privileges",
-                                                   [STEP_EXEC] = "executing"};
+static const char *const STEP_TEXT[STEP_COUNT_] = {
+    [STEP_FORK] = "making a process for",           [STEP_SESSION] = "starting a session",
+    [STEP_FDS] = "arranging file descriptors",      [STEP_LIMITS] = "setting limits",
+    [STEP_CAPABILITIES] = "bounding capabilities",  [STEP_USER] = "switching user and groups",
+    [STEP_PRIVILEGES] = "giving up new privileges", [STEP_EXEC] = "executing"};
 
 typedef struct {
     spawn_step_t step;
@@ -38,6 +40,29 @@ typedef struct {
 typedef struct {
     int in[2], out[2], err[2];
 } pipes_t;
+
+static int oom_fd = -1; /* our own oom_score_adj */
+static int oom_base;
+static uint64_t bounding; /* capabilities that can be dropped */
+
+void spawn_init(void)
+{
+    char text[16] = "";
+    oom_fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+    if (oom_fd >= 0 && read(oom_fd, text, sizeof text - 1) > 0) oom_base = (int)strtol(text, NULL, 10);
+    for (int cap = 0; cap < 64; cap++)
+        if (prctl(PR_CAPBSET_READ, cap, 0, 0, 0) == 1) bounding |= 1ULL << cap;
+}
+
+/* The child inherits it, and we go back: raising and undoing it needs no privilege (proc(5)), writing it for a child that has another
+ * user, or that may not be looked at, would. A wish, not a need. */
+static void set_oom_score(int more)
+{
+    char text[16];
+    int value = oom_base + more < 1000 ? oom_base + more : 1000;
+    int n = snprintf(text, sizeof text, "%d", value);
+    if (oom_fd >= 0 && pwrite(oom_fd, text, (size_t)n, 0) < 0) errno = 0;
+}
 
 void spawn_ignore_none(void)
 {
@@ -59,16 +84,6 @@ void spawn_reset_signals(void)
 /* From here to exec only async-signal-safe calls (signal-safety(7)), and no memory written but its own stack and the report: the
  * child of vfork(2) runs in our memory. */
 
-static void write_oom_score(int value)
-{
-    char text[16];
-    int n = snprintf(text, sizeof text, "%d", value);
-    int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
-    if (fd < 0) return;
-    if (write(fd, text, (size_t)n) < 0) errno = 0; /* lowering needs a capability: a wish, not a need */
-    close(fd);
-}
-
 static int arrange_fds(const spawn_spec_t *spec, const pipes_t *p)
 {
     int in = spec->want_stdin ? p->in[0] : open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -80,11 +95,28 @@ static int arrange_fds(const spawn_spec_t *spec, const pipes_t *p)
 
 static int set_limits(const spawn_spec_t *spec)
 {
-    struct rlimit none = {0, 0};
-    if (spec->oom_score_adj) write_oom_score(spec->oom_score_adj);
-    if (spec->nice && setpriority(PRIO_PROCESS, 0, spec->nice) < 0) return -1;
+    struct rlimit none = {0, 0}, files;
+    if (spec->nice && setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + spec->nice) < 0) return -1;
+    if (spec->nofile && getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < spec->nofile) {
+        files.rlim_cur = files.rlim_max < spec->nofile ? files.rlim_max : spec->nofile;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     umask(spec->umask);
     return setrlimit(RLIMIT_CORE, &none);
+}
+
+/* What root gets at an exec is bounded by two sets (capabilities(7), "Transformation of capabilities during execve"). Without
+ * CAP_SETPCAP the first cannot be made smaller; without root nothing is left of it anyway. */
+static int bound_capabilities(const spawn_spec_t *spec)
+{
+    struct __user_cap_header_struct head = {_LINUX_CAPABILITY_VERSION_3, 0};
+    struct __user_cap_data_struct sets[_LINUX_CAPABILITY_U32S_3];
+    for (int cap = 0; cap < 64; cap++)
+        if (bounding & ~spec->caps & 1ULL << cap) prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+    if (syscall(SYS_capget, &head, sets) < 0) return -1;
+    sets[0].inheritable &= (uint32_t)spec->caps;
+    sets[1].inheritable &= (uint32_t)(spec->caps >> 32);
+    return (int)syscall(SYS_capset, &head, sets);
 }
 
 static int switch_user(const spawn_spec_t *spec)
@@ -101,6 +133,7 @@ static spawn_step_t child_main(const spawn_spec_t *spec, const pipes_t *p)
     if (setsid() < 0) return STEP_SESSION;
     if (arrange_fds(spec, p) < 0) return STEP_FDS;
     if (set_limits(spec) < 0) return STEP_LIMITS;
+    if (bound_capabilities(spec) < 0) return STEP_CAPABILITIES;
     if (switch_user(spec) < 0) return STEP_USER;
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) return STEP_PRIVILEGES;
     sigprocmask(SIG_SETMASK, &none, NULL); /* no signal is ignored (spawn_ignore_none), so that is all */
@@ -159,8 +192,10 @@ int spawn_child(const spawn_spec_t *spec, spawned_t *ret, err_t *err)
         return -1;
     }
     volatile spawn_report_t report = {STEP_COUNT_, 0};
+    if (spec->oom_score_adj) set_oom_score(spec->oom_score_adj);
     pid_t pid = fork_and_exec(spec, &p, &report);
     if (pid < 0) report = (spawn_report_t){STEP_FORK, errno};
+    if (spec->oom_score_adj) set_oom_score(0);
     if (report.step != STEP_COUNT_) {
         close_pipes(&p);
         errno = report.error;
