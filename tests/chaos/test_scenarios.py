@@ -165,15 +165,15 @@ def reader_that_is_promoted(build, kind):
 
 
 @test(seconds=200)
-def three_seconds_of_delay(build, kind):
-    """Three seconds to the database and back, at the default times: heartbeats arrive in time, so the leader stays (MariaDB: half of that,
+def seconds_of_delay(build, kind):
+    """Two and a half seconds to the database and back, at the default times: heartbeats arrive in time, so the leader stays (MariaDB: half of that,
     since a heartbeat is two statements there). With a third of the packets lost, and with six seconds, it may have to go: nobody works beside it."""
     with Cluster(build, kind, scale=100) as c:
         c.start()
         c.serving()
         before = c.wait_effective("cron")
         victim = c.member(before.member)
-        c.net.slow(victim.number, 1500 if kind == "pgsql" else 750, 0)
+        c.net.slow(victim.number, 1250 if kind == "pgsql" else 625, 0)
         time.sleep(20)
         equal(c.row("cron")[:2], (before.epoch, before.member), "who leads after 20 s")
         c.net.heal()

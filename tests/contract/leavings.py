@@ -2,7 +2,7 @@
 import os
 import subprocess
 
-from rig import WEB, check, installed, runs, test, wait_for
+from rig import HERE, WEB, check, installed, runs, test, wait_for
 
 
 def moodle(member, script, *words):
@@ -66,3 +66,38 @@ def the_password_is_in_no_argument_list(site, env):
     check(any(b"install_database.php" in s for s in seen["scripts"]), f"the install was not seen: {seen}")
     check(not seen["found"], "the administrator's password was in an argument list or a script's environment")
     check(runs(site) == ["ok"], "runs")
+
+
+class MoodleLocks:
+    """A process that holds locks of a real Moodle."""
+
+    def __init__(self, member):
+        self.p = subprocess.Popen(["timeout", "200", "php", "-d", "display_errors=1", os.path.join(HERE, "moodle-locks.php"), os.environ["MOODLE_SRC"], member.run_dir + "/moodle.json"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        said = [self.p.stdout.readline()]
+        while said[-1] not in ("held\n", ""):
+            said.append(self.p.stdout.readline())
+        check(said == ["held\n"], f"Moodle does not get its locks: {''.join(said)}")
+
+    def free(self):
+        said = self.p.communicate("\n", timeout=20)[0]
+        check(said == "freed\n" and self.p.returncode == 0, f"Moodle does not get rid of its locks: {said}")
+
+
+@test
+def moodles_own_locks(site, env):
+    """With MOODLE_SRC: a real Moodle's lock factory and session handler hold 220 locks while an install and cron go on beside them; and they get
+    the same ones again while our leader of cron holds its own two."""
+    if not os.environ.get("MOODLE_SRC"):
+        return "MOODLE_SRC is not set"
+    first = MoodleLocks(site.member("m"))
+    lead = site.member("m0", lease_scale=25).start()
+    lead.wait_state("current", 40)
+    cron = lead.member.start("cron")
+    wait_for("cron's lease", lambda: any(e["event"] == "cron" and e["holder"] for e in cron.events()), 20)
+    first.free()
+    wait_for("cron works", cron.php, 20)
+    MoodleLocks(lead.member).free()
+    check([e["holder"] for e in cron.events() if e["event"] == "cron"][-1], "cron's leader lost its lease")
+    check(runs(site) == ["ok"], f"runs {site.deploy_runs()}")
+    return None
