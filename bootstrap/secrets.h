@@ -14,7 +14,7 @@ typedef struct secrets_found {
 } secrets_found_t;
 
 /* By setting. `stage` "": as the ARNs say; else that label of every secret whose ARN names neither label nor version. Every setting
- * fetches for itself, also when two name the same secret: the service's quota is thousands a second. */
+ * fetches for itself (the service's quota is thousands a second); what a rotation tore apart meanwhile is fetched again. */
 void secrets_fetch(settings_t *set, const char *stage, uint64_t deadline_ms, secrets_found_t ret[SET_COUNT_]);
 
 /* The same at start: all that cannot be resolved is a problem each. */

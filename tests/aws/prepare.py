@@ -93,6 +93,13 @@ def cases(program, root, address):
     for wrong in ("parameter/", "parameter/a b", "parameter/a:1:2", "document/x"):
         status, said = prepare(program, root, address, MOODLE_PASSWORD_ARN=f"arn:aws:ssm:eu-west-1:123456789012:{wrong}", AWS_ENDPOINT_URL_SSM=address)
         check(f"no parameter: {wrong}", status == 78 and "E-SEC-ARN" in said, said)
+    new = {NAME: [{"string": json.dumps({"username": "other_app", "password": "new hush", "port": 5434}), "id": "2" * 32}], NAME + "admin": SECRETS[NAME + "admin"]}
+    for before in (1, 2):
+        control(address, faults=[{"do": "pass", "times": before}, {"do": "rotate", "secrets": new}])
+        status, said = prepare(program, root, address)
+        db = json.loads((root / "run/moodle.json").read_text())["db"]
+        whole = (db["user"], db["password"], db["port"]) == ("other_app", "new hush", 5434)
+        check(f"a rotation after {before} of the requests leaves nothing torn", status == 0 and whole, db)
     control(address)
     status, said = prepare(program, root, address, "--check", MOODLECTL_RUN_DIR=f"{root}/unused")
     check("--check fetches, and writes nothing", status == 0 and not (root / "unused").exists() and "hush" not in said, said)
