@@ -9,6 +9,7 @@
 """
 import argparse
 import concurrent.futures
+import contextlib
 import glob
 import importlib
 import json
@@ -126,6 +127,9 @@ class Crew:
                     self.tell(self.lines.get(timeout=0.5))
                 except queue.Empty:
                     continue
+            for w in workers:  # it has said all; its own end may take a moment
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    w.wait(60)
         finally:
             for w in workers:
                 w.terminate()
