@@ -150,6 +150,13 @@ static void child_enter(child_t *c, const child_step_t *step)
     if (!waits && c->state == CS_BACKOFF) child_feed(c, CE_TIMEOUT);
 }
 
+/* No process could be made, for reasons that pass; that says nothing about the service and uses up none of its tries. */
+static bool is_shortage(const err_t *err)
+{
+    return err->id == ERR_SPAWN &&
+           (err->sys == EAGAIN || err->sys == ENOMEM || err->sys == EMFILE || err->sys == ENFILE);
+}
+
 static void child_feed(child_t *c, child_event_t event)
 {
     const child_step_t *step = child_fsm_step(c->state, event);
@@ -162,7 +169,7 @@ static void child_feed(child_t *c, child_event_t event)
     bool started = !(step->actions & ACT_SPAWN) || spawn_now(c);
     child_enter(c, step);
     if (!started) {
-        bool again = restart_note_death(&c->restart, clock_ms(), 0);
+        bool again = restart_note_death(&c->restart, clock_ms(), 0) || is_shortage(&c->last_error);
         child_feed(c, again ? CE_EXIT_AGAIN : CE_EXIT_FINAL);
     } else if ((step->actions & ACT_SPAWN) && c->row->ready == READY_AT_ONCE && !is_oneshot(c)) {
         child_feed(c, CE_READY);

@@ -1,12 +1,16 @@
 """Faults inside one member: what hangs, what is full, what cannot be started."""
 import os
+import random
+import re
 import signal
+import subprocess
+import sys
 import threading
 import time
 
-from lib.case import check, equal, test
+from lib.case import Skip, check, equal, test
 from lib.proc import send, wait_for
-from test_processes import child
+from test_processes import child, outer
 
 
 def workers(m, of="php-fpm: pool moodle"):
@@ -95,3 +99,177 @@ def a_stuck_php_fpm_ends_the_container(t):
     for p in workers(m, "php-fpm:"):
         send(p, signal.SIGSTOP)
     equal(m.wait_exit(40), 11, f"exit status\n{m.tail()}")
+
+
+class Cgroup:
+    """A control group of one kind for one member: of version 1, or 2 where it can be had."""
+
+    def __init__(self, t, kind):
+        for root in (f"/sys/fs/cgroup/{kind}", "/sys/fs/cgroup"):
+            self.path = os.path.join(root, f"moodlectl-test-{os.getpid()}-{kind}")
+            try:
+                os.mkdir(self.path)
+            except OSError:
+                continue
+            if any(n.startswith(kind + ".") for n in os.listdir(self.path)):
+                break
+            os.rmdir(self.path)
+        else:
+            raise Skip(f"no control group of kind {kind} can be made here")
+        t.folder.servers.insert(0, self)  # the last to go
+        self.join = f"echo $$ >{self.path}/cgroup.procs"  # for Member(before=...): the shell becomes process 1
+
+    def stop(self):
+        wait_for("the group is empty", lambda: not open(f"{self.path}/cgroup.procs").read(), 10)
+        os.rmdir(self.path)
+
+    def write(self, value, *names):
+        for name in names:
+            if os.path.exists(f"{self.path}/{name}"):
+                with open(f"{self.path}/{name}", "w") as f:
+                    return f.write(str(value))
+        raise AssertionError(f"none of {names} in {self.path}")
+
+    def read(self, *names):
+        return next(open(f"{self.path}/{n}").read() for n in names if os.path.exists(f"{self.path}/{n}"))
+
+
+@test(dbs=("pgsql",), standin=True)
+def no_process_can_be_made(t):
+    """The limit of processes is reached when nginx dies. It is tried for as long as that lasts, with growing delays."""
+    group = Cgroup(t, "pids")
+    site = t.site(installed="base")
+    m, = site.serve((1,), before=group.join)
+    group.write(1, "pids.max")
+    send(outer(m, child(m, "nginx")["pid"]), signal.SIGKILL)
+    wait_for("more tries than nginx's deaths may be", lambda: len([o for o in m.log(id="E-SPAWN") if "nginx" in o["msg"]]) > 6, 20)
+    group.write("max", "pids.max")
+    wait_for("the login page is back", lambda: m.get("/login/index.php").status == 200, 30, pause=0.5)
+    equal(m.drain(), 0, "exit status")
+
+
+EATER = """
+import os, sys, time
+group, counter = sys.argv[1:]
+open("/proc/self/oom_score_adj", "w").write("-1000")
+open(group + "/cgroup.procs", "w").write(str(os.getpid()))
+kills = lambda: int(open(counter).read().rsplit("oom_kill ", 1)[1].split()[0])
+eaten = []
+while not kills() and len(eaten) < 1000:
+    eaten.append(b"x" * (1 << 20))
+    time.sleep(0.002)
+"""
+
+
+@test(dbs=("pgsql",), standin=True)
+def memory_ends(t):
+    """Somebody takes it all. The kernel ends cron, and the member goes on."""
+    group = Cgroup(t, "memory")
+    site = t.site(installed="base")
+    m, = site.serve((1,), before=group.join)
+    m.wait_log("cron runs", lambda o: o.get("src") == "cron", 60)
+    used = int(group.read("memory.usage_in_bytes", "memory.current"))
+    group.write(used + (64 << 20), "memory.limit_in_bytes", "memory.max")
+    counter = next(p for p in (group.path + "/memory.oom_control", group.path + "/memory.events") if os.path.exists(p))
+    equal(subprocess.run([sys.executable, "-c", EATER, group.path, counter], timeout=60).returncode, 0, "the eater")
+    group.write(-1 if "oom_control" in counter else "max", "memory.limit_in_bytes", "memory.max")
+    dead = m.wait_log("a death is told", lambda o: "SIGKILL" in o.get("msg", "") or "signal 9" in o.get("msg", "") or o.get("id", "").startswith("E-CRON"), 20)
+    check("cron" in dead["src"] + dead["msg"], f"somebody else died: {dead}")
+    equal((m.get("/login/index.php").status, child(m, "php")["starts"], child(m, "nginx")["starts"]), (200, 1, 1), "page, starts of php and nginx")
+    equal(m.drain(), 0, "exit status")
+
+
+@test(dbs=("pgsql",), standin=True)
+def the_run_directory_is_full(t):
+    """What PID 1 thinks can no longer be written. The health check turns all the same, and the stop is clean."""
+    site = t.site(installed="base", MOODLECTL_LAME_DUCK="3s")
+    m, = site.serve((1,))
+    m.exec(["sh", "-c", "dd if=/dev/zero of=/run/moodlectl/full bs=64k 2>/dev/null; :"])
+    equal(m.get("/login/index.php").status, 200, "a page with no room left")
+    m.signal(signal.SIGTERM)
+    wait_for("it is unready", lambda: m.get("/-/ready").status == 503, 2, pause=0.05)
+    equal(m.get("/login/index.php").status, 200, "a page in the lame duck")
+    equal(m.wait_exit(30), 0, f"exit status\n{m.tail()}")
+    check(m.log(id="E-RENDER-WRITE") or m.log(id="E-DIR-RUN"), "nothing is said about it")
+
+
+ORPHANS = """
+import os, signal
+for i in range(300):
+    if os.fork() == 0:
+        for j in range(10):
+            if os.fork() == 0: os._exit(j)
+        os._exit(0)
+    if i % 10 == 0: os.wait()
+os._exit(0)
+"""
+
+
+def zombies(m):
+    found = []
+    for p in m.processes():
+        try:
+            with open(f"/proc/{p}/stat") as f:
+                found += [p] if f.read().rpartition(")")[2].split()[0] == "Z" else []
+        except OSError:
+            pass
+    return found
+
+
+@test(dbs=("pgsql",), standin=True)
+def orphans_by_the_thousand_while_services_die(t):
+    """No status of a service is taken for an orphan's or the other way round."""
+    site = t.site(installed="base")
+    m, = site.serve((1,))
+    crowd = threading.Thread(target=lambda: [m.exec([sys.executable, "-c", ORPHANS]) for _ in range(3)])
+    crowd.start()
+    deaths = 0
+    while crowd.is_alive() and deaths < 3:
+        before = child(m, "nginx")
+        send(outer(m, before["pid"]), signal.SIGKILL)
+        deaths += 1
+        wait_for("nginx runs anew", lambda: child(m, "nginx")["starts"] > before["starts"] and child(m, "nginx")["state"] == "up", 15, pause=0.02)
+    crowd.join()
+    equal(child(m, "nginx")["starts"], 1 + deaths, "starts of nginx")
+    check(all("killed by SIGKILL" in o["msg"] for o in m.log(event="child") if "nginx: up -> backoff" in o["msg"]), "a death of nginx has another's status")
+    wait_for("no process waits to be reaped", lambda: not zombies(m), 5)
+    equal(m.drain(), 0, "exit status")
+
+
+@test(dbs=("pgsql",), standin=True)
+def strangers_are_left_alone(t):
+    """A process of the same pid name space that is nobody's child here, as a shell of ECS Exec, a health check, or the neighbours in a task with
+    pidMode: task."""
+    for pid1 in (True, False):
+        site = t.site(installed="base")
+        m, = site.serve((1,), pid1=pid1)
+        told = os.path.join(m.home, "told")
+        stranger = threading.Thread(target=lambda: m.exec(
+            ["sh", "-c", f"trap 'echo signal >>{told}' TERM QUIT HUP INT CONT USR1; echo here >>{told}; while :; do sleep 0.1; done"], check=False))
+        stranger.start()
+        wait_for("the stranger is there", lambda: os.path.exists(told), 10)
+        equal(m.drain(), 0, "exit status")
+        stranger.join(10)
+        equal(open(told).read(), "here\n", f"what a stranger was told, moodlectl {'is' if pid1 else 'is not'} PID 1")
+        check(not m.log(event="stray"), "it was taken for a stray")
+
+
+@test(dbs=("pgsql",), standin=True)
+def a_stop_at_any_moment(t):
+    """From the first instruction to serving. MOODLECTL_TEST_STOPS=50 for more; half of them get the signal again, and end at once."""
+    count = int(os.environ.get("MOODLECTL_TEST_STOPS", "8"))
+    site = t.site(installed="base", MOODLECTL_LAME_DUCK="1s", MOODLECTL_STOP_TIMEOUT="10s")
+    moments = random.Random()
+    for n in range(count):
+        m = site.member(1)
+        m.start()
+        m.init_pid  # it is there; whether it is moodlectl yet or still the shell that becomes it is part of the moment
+        wait_for("moodlectl is process 1", lambda: b"moodlectl" in open(f"/proc/{m.init_pid}/cmdline", "rb").read().split(b"\0")[0], 5, pause=0.001)
+        pause = moments.choice((0.005, 0.05, 0.5, 2)) * moments.random()
+        time.sleep(0.003 + pause)
+        m.signal(moments.choice((signal.SIGTERM, signal.SIGQUIT, signal.SIGINT)))
+        if n % 2:
+            time.sleep(moments.random() * 0.3)
+            if m.alive():
+                m.signal(signal.SIGTERM)
+        check(m.wait_exit(15) in (0, 12), f"stop {n} after {pause:.3f} s: exit status {m.process.returncode}\n{m.tail()}")
