@@ -248,7 +248,8 @@ def machine():
 def document(figures, contestants, results, runs, load):
     lines = ['# Measurements', '',
              'Written by `bench/run.py --write`. Medians, with (least-most), of one run in which the contestants took turns in random order;',
-             'compare within a table, not across machines.', '',
+             'compare within a table, not across machines. Requests lost when one member is stopped, beside the same inits: docs/drain.md',
+             '(`./dev drain-matrix peers`).', '',
              f'* Machine: {machine()}; load average {load[0]:.1f} before, {os.getloadavg()[0]:.1f} after',
              f'* Runs of each contestant: {runs}; {max(1, runs // 5)} of the slow figures (memory, idle, reap, stall)',
              f'* {"Each contestant was PID 1 of a PID namespace of its own" if os.geteuid() == 0 else "Not root: the contestants were ordinary processes"}']
