@@ -131,7 +131,7 @@ def leader_killed_seven_times(site, env):
     site.standin(slow_ms=900)
     left = "extract(epoch FROM not_before - clock_timestamp())" if site.server.kind == "pgsql" else "TIMESTAMPDIFF(SECOND, UTC_TIMESTAMP(6), not_before)"
     for kills in range(1, 8):
-        lead = site.member(f"n{kills}", "core", lease_scale=15).start()
+        lead = site.member(f"n{kills}", "core", lease_scale=20).start()
         if kills > len(PAUSES_S) + 1:
             lead.wait_state("hold", 20, "E-BLOCKED")
             lead.say("upgrade")
@@ -143,7 +143,7 @@ def leader_killed_seven_times(site, env):
         wait_for(f"script {kills}", lambda: lead.php() and runs(site)[-1] == "running", 20, pause=0.02)
         lead.kill()
         check(runs(site).count("interrupted") >= kills - 1, f"runs {site.deploy_runs()}")
-    members = [site.member(f"m{i}", "core", lease_scale=15).start() for i in range(2)]
+    members = [site.member(f"m{i}", "core", lease_scale=20).start() for i in range(2)]
     for r in members:
         r.wait_state("hold", 20, "E-BLOCKED")
     check(runs(site) == ["ok"] + ["interrupted"] * 7, f"runs {site.deploy_runs()}")
