@@ -168,11 +168,19 @@ static void client_close(client_t *c)
     uv_close((uv_handle_t *)&c->poll, on_closed);
 }
 
+char *control_reply(member_t *m, const char *line, size_t len)
+{
+    json_t *request = json_loadb(line, len, 0, NULL);
+    json_t *reply = request ? control_answer(m, request) : refuse(ERR_USAGE, "not a JSON object");
+    char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+    json_decref(reply);
+    json_decref(request);
+    return text;
+}
+
 static void answer(client_t *c)
 {
-    json_t *request = json_loadb(c->request, c->len, 0, NULL);
-    json_t *reply = request ? control_answer(c->member, request) : refuse(ERR_USAGE, "not a JSON object");
-    char *text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+    char *text = control_reply(c->member, c->request, c->len);
     if (text) { /* a unix socket's buffer holds far more than any answer (net.core.wmem_default) */
         struct iovec iov[2] = {{text, strlen(text)}, {"\n", 1}};
         struct msghdr msg = {.msg_iov = iov, .msg_iovlen = 2};
@@ -180,8 +188,6 @@ static void answer(client_t *c)
             log_debug("an answer on the control socket was not taken");
     }
     free(text);
-    json_decref(reply);
-    json_decref(request);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events)

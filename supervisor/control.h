@@ -8,5 +8,7 @@
 int control_open(member_t *m, err_t *err); /* once the run directory is there */
 void control_close(void);
 json_t *control_answer(member_t *m, const json_t *request); /* new reference */
+/* A request as it came; the answer without its newline, for free(). NULL: out of memory. */
+char *control_reply(member_t *m, const char *line, size_t len);
 
 #endif
