@@ -147,7 +147,7 @@ static void set_options(CURL *c, const aws_request_t *r, const struct curl_slist
     curl_easy_setopt(c, CURLOPT_HEADERFUNCTION, on_header);
     curl_easy_setopt(c, CURLOPT_HEADERDATA, t);
     curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
-    curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
+    curl_easy_setopt(c, CURLOPT_NOPROGRESS, r->at_stop ? 1L : 0L);
     if (r->direct) curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
     if (r->method) curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, r->method);
     if (r->body) {

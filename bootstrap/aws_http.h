@@ -26,7 +26,8 @@ typedef struct aws_request {
     const char *method; /* NULL: GET, with a body POST */
     const char *body;   /* NULL: none */
     size_t body_len;
-    bool direct; /* through no proxy, whatever the environment says: metadata addresses */
+    bool at_stop; /* also after SIGTERM */
+    bool direct;  /* through no proxy, whatever the environment says: metadata addresses */
     uint64_t connect_ms, total_ms;
     size_t body_max;
 } aws_request_t;

@@ -2,6 +2,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "base/role.h"
+#include "bootstrap/ecs_task.h"
 #include "bootstrap/output.h"
 #include "bootstrap/roles.h"
 #include "bootstrap/secrets.h"
@@ -147,6 +148,23 @@ static int stage_boot(prepare_t *p)
     return 0;
 }
 
+/* Who we are and how much memory the task has. Without an answer the member is called after its host. */
+static void learn_task(prepare_t *p)
+{
+    ecs_task_t task;
+    err_t err = {0};
+    bool changes = p->opt.out || p->opt.diff || p->opt.reload; /* or it stands at its start */
+    if (ecs_task_read(p->set, !changes, &task, &err) < 0) log_err(LOG_WARN_, &err);
+    if (!*task.id) return;
+    if (!settings_is_set(p->set, SET_member)) settings_supply(p->set, SET_member, task.id, NULL);
+    if (site_fit_memory(&p->site, task.memory_bytes)) log_info("%s", p->site.fpm_arithmetic);
+    if (changes || p->opt.then) return;
+    role_emit(json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:f}", "event", "identity", "member",
+                        settings_str(p->set, SET_member), "task", task.id, "cluster", task.cluster, "service",
+                        task.service, "definition", task.definition, "zone", task.zone, "memory_mib",
+                        (json_int_t)(task.memory_bytes >> 20), "cpus", task.cpus));
+}
+
 static int finish_settings(prepare_t *p)
 {
     secrets_resolve(p->set, &p->problems);
@@ -209,6 +227,7 @@ static int stage_all(prepare_t *p)
         site_check_code(&p->site, &p->problems);
         site_check_data(&p->site, &p->problems);
     }
+    learn_task(p);
     int status = finish_settings(p);
     if (status == 0) status = render_rest(p);
     if (status || p->opt.out || p->opt.diff) return status;

@@ -2,6 +2,7 @@
  * file where bootstrap/ and coord/ meet, by name only. */
 #include "base/err.h"
 #include "base/secret.h"
+#include "bootstrap/ecs_protect.h"
 #include "bootstrap/roles.h"
 #include "bootstrap/rotate.h"
 #include "bootstrap/wiped_libraries.h"
@@ -24,6 +25,7 @@ static int secrets_main(int argc, char **argv)
 static const role_row_t ROLES[] = {
     {"prepare", "settings, secrets, checks, rendered files", prepare_main},
     {"secrets", "follows values that change while the site serves", secrets_main},
+    {"protect", "asks ECS not to scale this task in while it works", ecs_protect_main},
     {"lead", "install or upgrade under the cluster's lock, then watch versions", coord_lead_main},
     {"cron", "one cron in the cluster", coord_cron_main},
     {"adhoc", "a runner of ad-hoc tasks, on a member without cron", coord_adhoc_main},

@@ -87,15 +87,26 @@ int site_fpm_children(uint64_t memory_bytes, uint64_t php_bytes, int cpus, char 
     return (int)n;
 }
 
+static void reckon_children(site_t *s, uint64_t memory_bytes, int cpus)
+{
+    s->fpm_children = (int)settings_int(s->set, SET_fpm_children);
+    if (s->fpm_children == 0)
+        s->fpm_children = site_fpm_children(memory_bytes, (uint64_t)settings_int(s->set, SET_php_memory),
+                                            cpus, s->fpm_arithmetic, sizeof s->fpm_arithmetic);
+}
+
+bool site_fit_memory(site_t *s, uint64_t memory_bytes)
+{
+    if (memory_bytes == 0 || memory_bytes >= memory_limit_bytes()) return false;
+    reckon_children(s, memory_bytes, memory_cpus());
+    return *s->fpm_arithmetic != '\0';
+}
+
 static void find_numbers(site_t *s)
 {
     int cpus = memory_cpus();
     s->nginx_workers = cpus < NGINX_WORKERS_MAX ? cpus : NGINX_WORKERS_MAX;
-    s->fpm_children = (int)settings_int(s->set, SET_fpm_children);
-    if (s->fpm_children == 0)
-        s->fpm_children =
-            site_fpm_children(memory_limit_bytes(), (uint64_t)settings_int(s->set, SET_php_memory), cpus,
-                              s->fpm_arithmetic, sizeof s->fpm_arithmetic);
+    reckon_children(s, memory_limit_bytes(), cpus);
 }
 
 void site_find(site_t *s, const settings_t *set, problems_t *problems)

@@ -123,6 +123,30 @@ static void put_cron(buf_t *out, const json_t *c)
     put_success(out, json_object_get(c, "success"));
 }
 
+static void put_ecs(buf_t *out, const json_t *ecs)
+{
+    const json_t *task = json_object_get(ecs, "task"), *protection = json_object_get(ecs, "protection");
+    if (!json_is_object(ecs)) return;
+    buf_str(out, "ecs       ");
+    if (json_is_object(task)) {
+        buf_str(out, "task of ");
+        put(out, text_of(task, "definition"));
+        buf_str(out, ", cluster ");
+        put(out, text_of(task, "cluster"));
+        buf_str(out, ", zone ");
+        put(out, text_of(task, "zone"));
+        buf_str(out, json_is_object(protection) ? "; " : "");
+    }
+    if (json_is_object(protection)) {
+        buf_str(out,
+                is_yes(protection, "on") ? "protected from scale-in for " : "not protected from scale-in");
+        put(out, text_of(protection, "for"));
+        if (*text_of(protection, "refused")) buf_str(out, ": ");
+        put(out, text_of(protection, "refused"));
+    }
+    buf_str(out, "\n");
+}
+
 static void put_children(buf_t *out, const json_t *list, bool colour)
 {
     size_t i;
@@ -162,6 +186,7 @@ void cmd_status_text(const json_t *status, bool colour, buf_t *out)
     put_reason(out, status, colour);
     put_progress(out, json_object_get(status, "progress"));
     put_cron(out, json_object_get(status, "cron"));
+    put_ecs(out, json_object_get(status, "ecs"));
     if (number_of(status, "lines_dropped") > 0)
         buf_printf(out, "log       %lld lines dropped: standard output is too slow\n",
                    (long long)number_of(status, "lines_dropped"));

@@ -1,6 +1,7 @@
 #include "supervisor/lifecycle.h"
 #include "base/clock.h"
 #include "supervisor/drain.h"
+#include "supervisor/ecs.h"
 #include "supervisor/liveness.h"
 #include "supervisor/reload.h"
 #include "supervisor/roles.h"
@@ -169,6 +170,8 @@ static bool is_switched_off(const member_t *m, service_id_t id)
         return !tasks || settings_int(m->set, SET_adhoc_runners) == 0;
     case SV_SECRETS:
         return !rotation_is_wanted(m);
+    case SV_PROTECT:
+        return !ecs_is_protected(m);
     default:
         return false;
     }
@@ -369,7 +372,11 @@ static void on_changed(child_t *c, child_state_t from, const char *why)
     if (c->slot == SV_FPM && (c->state == CS_UP || from == CS_UP)) liveness_follow(m, c->state == CS_UP);
     if (c->slot == SV_PREPARE && c->state == CS_DONE) on_prepared(m);
     if (c->slot == SV_SECRETS && c->state == CS_STARTING) rotation_started(m);
-    if (c->slot == SV_CRON && child_is_gone(c)) m->cron.holder = m->cron.running = false;
+    if (c->slot == SV_PROTECT) ecs_protect_changed(m);
+    if (c->slot == SV_CRON && child_is_gone(c)) {
+        m->cron.holder = m->cron.running = false;
+        ecs_hold(m);
+    }
     if (c->slot == SV_ADHOC && child_is_gone(c)) m->cron.runner = 0;
     if (c->state == CS_FAILED) on_failed(m, c);
     advance(m);

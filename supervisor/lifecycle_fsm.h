@@ -47,6 +47,7 @@ typedef enum {
     SV_CRON,
     SV_ADHOC,
     SV_SECRETS,
+    SV_PROTECT,
     SV_COUNT_
 } service_id_t;
 typedef enum { WANT_OFF, WANT_RUN, WANT_KEEP } service_want_t; /* KEEP: as it is */

@@ -30,6 +30,7 @@ void logfmt_init(bool json, log_level_t least, const char *member)
     copy_escaped(f.member, sizeof f.member, member);
 }
 
+void logfmt_set_member(const char *member) { copy_escaped(f.member, sizeof f.member, member); }
 void logfmt_set_release(const char *release) { copy_escaped(f.release, sizeof f.release, release); }
 
 void logfmt_trim(void)

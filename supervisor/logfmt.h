@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 void logfmt_init(bool json, log_level_t least, const char *member);
+void logfmt_set_member(const char *member);
 void logfmt_set_release(const char *release);
 
 void logfmt_trim(void); /* gives the memory of the last lines back */

@@ -41,6 +41,12 @@ typedef struct rotation {  /* what role secrets last said; rotation.c */
     uint64_t suspected_ms; /* clock_ms of the last suspicion that was handed on */
 } rotation_t;
 
+typedef struct ecs {       /* ecs.c */
+    json_t *task;          /* what role prepare learnt of the task; NULL: not on ECS, or not known */
+    json_t *protection;    /* what role protect last said; NULL: nothing yet */
+    const char *told_hold; /* what it was last told to protect */
+} ecs_t;
+
 typedef struct drain { /* one stop, from its first second; drain.c */
     uint64_t began_ms; /* clock_ms; 0: none */
     stop_plan_t plan;
@@ -99,6 +105,7 @@ typedef struct member {
     uint64_t page_written_ms;
     cron_view_t cron;
     rotation_t rotation;
+    ecs_t ecs;
     char name[128], release[128];
 } member_t;
 

@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/role.h"
 #include "supervisor/control.h"
+#include "supervisor/ecs.h"
 #include "supervisor/lifecycle.h"
 #include "supervisor/redaction.h"
 #include "supervisor/reload.h"
@@ -90,6 +91,7 @@ static void on_state(member_t *m, child_t *c, const json_t *e)
         if (strcmp(STATES[i].state, state) == 0) lifecycle_event(m, STATES[i].event);
     lifecycle_hold_check(m);
     status_page_soon(m);
+    ecs_hold(m);
 }
 
 static void on_rendered(member_t *m, child_t *c, const json_t *e)
@@ -130,6 +132,7 @@ static void on_cron(member_t *m, child_t *c, const json_t *e)
     if (v->holder != was_holder)
         logfmt_own(LOG_NOTICE_, ERR_NONE, v->holder ? "cron.holder" : "cron.released", "%s",
                    v->holder ? "this member runs cron for the cluster" : "this member no longer runs cron");
+    ecs_hold(m);
 }
 
 static void on_adhoc(member_t *m, child_t *c, const json_t *e)
@@ -167,6 +170,18 @@ static void on_secrets(member_t *m, child_t *c, const json_t *e)
     rotation_on_secrets(m, e);
 }
 
+static void on_identity(member_t *m, child_t *c, const json_t *e)
+{
+    (void)c;
+    ecs_on_identity(m, e);
+}
+
+static void on_protection(member_t *m, child_t *c, const json_t *e)
+{
+    (void)c;
+    ecs_on_protection(m, e);
+}
+
 static void on_rotated(member_t *m, child_t *c, const json_t *e)
 {
     (void)c;
@@ -176,10 +191,20 @@ static void on_rotated(member_t *m, child_t *c, const json_t *e)
 static const struct {
     const char *event;
     event_fn *fn;
-} EVENTS[] = {{"log", on_log},           {"line", on_line},     {"progress", on_progress},
-              {"state", on_state},       {"cron", on_cron},     {"rendered", on_rendered},
-              {"reloaded", on_reloaded}, {"metric", on_metric}, {"secrets", on_secrets},
-              {"rotated", on_rotated},   {"adhoc", on_adhoc},   {"cron-success", on_cron_success}};
+} EVENTS[] = {{"log", on_log},
+              {"line", on_line},
+              {"progress", on_progress},
+              {"state", on_state},
+              {"cron", on_cron},
+              {"rendered", on_rendered},
+              {"reloaded", on_reloaded},
+              {"metric", on_metric},
+              {"secrets", on_secrets},
+              {"identity", on_identity},
+              {"protection", on_protection},
+              {"rotated", on_rotated},
+              {"adhoc", on_adhoc},
+              {"cron-success", on_cron_success}};
 
 void roles_event(member_t *m, child_t *c, const char *line, size_t len)
 {

@@ -100,6 +100,12 @@ const child_row_t SERVICES[SV_COUNT_] = {
                     .last_signal = SIGTERM,
                     .caps = CAPS_ROLE,
                     .kill_leftovers = true},
+    [SV_PROTECT] = {.name = "protect",
+                    .kind = CK_ROLE,
+                    .ready = READY_AT_ONCE,
+                    .stop_signal = SIGTERM,
+                    .last_signal = SIGTERM,
+                    .kill_leftovers = true},
 };
 
 typedef struct {
@@ -236,6 +242,8 @@ services_t *services_new(const settings_t *set, int environment)
     build_role(s, SV_ADHOC, role);
     build_role(s, SV_SECRETS, role);
     build_environment(s, SV_SECRETS);
+    build_role(s, SV_PROTECT, role);
+    build_environment(s, SV_PROTECT);
     build_nginx(s);
     build_fpm(s);
     build_warm(s);
@@ -266,7 +274,7 @@ void services_spec(const services_t *s, service_id_t id, spawn_spec_t *ret_spec)
 {
     ret_spec->argv = s->commands[id].argv;
     ret_spec->envp = s->commands[id].envp;
-    ret_spec->extra_fd = id == SV_PREPARE || id == SV_SECRETS ? s->environment : 0;
+    ret_spec->extra_fd = id == SV_PREPARE || id == SV_SECRETS || id == SV_PROTECT ? s->environment : 0;
     ret_spec->switch_user = s->is_root && SERVICES[id].as_web_user;
     ret_spec->uid = s->uid;
     ret_spec->gid = s->gid;

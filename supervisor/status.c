@@ -1,6 +1,7 @@
 #include "supervisor/status.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "supervisor/ecs.h"
 #include "supervisor/logfmt.h"
 #include "supervisor/reload.h"
 #include <errno.h>
@@ -164,7 +165,7 @@ static json_t *children_json(const member_t *m)
     uint64_t now = clock_ms();
     for (int id = 0; id < SV_COUNT_; id++) {
         const child_t *c = &m->children[id];
-        if (id == SV_ADHOC && !c->starts) continue; /* nobody asked for it */
+        if ((id == SV_ADHOC || id == SV_PROTECT) && !c->starts) continue; /* nobody asked for it */
         json_array_append_new(list, json_pack("{s:s,s:s,s:I,s:I,s:I}", "name", c->row->name, "state",
                                               child_state_name(c->state), "pid", (json_int_t)c->pid, "starts",
                                               (json_int_t)c->starts, "since_ms",
@@ -210,6 +211,7 @@ json_t *status_json(const member_t *m)
     if (!o) return NULL;
     json_object_set_new(o, "progress", progress_json(&m->progress));
     json_object_set_new(o, "cron", cron_json(m));
+    json_object_set_new(o, "ecs", ecs_json(m));
     json_object_set_new(o, "children", children_json(m));
     json_object_set_new(o, "reload", reload_json(m));
     json_object_set_new(o, "lines_dropped", json_integer((json_int_t)outq_dropped()));
