@@ -195,7 +195,7 @@ def the_run_directory_is_full(t):
 
 ORPHANS = """
 import os, signal
-for i in range(300):
+for i in range(100):
     if os.fork() == 0:
         for j in range(10):
             if os.fork() == 0: os._exit(j)

@@ -144,9 +144,13 @@ class Member:
     def wait_exit(self, seconds=30):
         """The exit status; negative when a signal ended it."""
         try:
-            return self.process.wait(seconds)
+            status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise Failure(f"{self.name} did not end within {seconds} s; phase {self.phase()}\n{self.tail()}") from None
+        found = [line for line in (self.raw_log() + self.errors()).split("\n") if "Sanitizer" in line or "runtime error:" in line]
+        if found:
+            raise Failure(f"{self.name}: {found[0]}")
+        return status
 
     def stop(self, seconds=30):
         """Ends it politely if it can be; for the end of a test."""
