@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Kills members in the middle of an install or an upgrade and looks at what their successors make of it.
 
-    run.py [members] [install] [upgrade] [--database both] [--count N] [--seed S] [--jobs 2] [--record FILE]
+    run.py [members] [install] [upgrade] [--database both] [--count N] [--first N] [--seed S] [--jobs 2] [--record FILE]
     run.py table FILE...      the recorded kills as a table
 
 members   many members at once on an empty database: one installs, the others answer 503, all become ready, one runs cron.
@@ -51,6 +51,7 @@ def parse():
     p.add_argument("words", nargs="*", default=[], help="members, install, upgrade (all when none is named), or: table FILE...")
     p.add_argument("--database", choices=("pgsql", "mariadb", "both"), default="both")
     p.add_argument("--count", type=int, default=3, help="kills of each kind on each database")
+    p.add_argument("--first", type=int, default=1, help="begin with that kill: a run that was ended goes on, with its seed and record")
     p.add_argument("--seed", type=int, default=random.SystemRandom().randint(1, 999999))
     p.add_argument("--jobs", type=int, default=2, help="so many sites at the same time")
     p.add_argument("--build", default=os.path.join(HERE, "..", "..", "build", "release"))
@@ -269,7 +270,7 @@ class Kills:
             print(f"{result:<4} {time.monotonic() - began:6.1f} s  {name}: {said}", flush=True)
 
     def run(self, kinds, actions):
-        work = [(k, a, n) for a in actions for n in range(1 if a == "members" else self.args.count) for k in kinds]
+        work = [(k, a, n) for a in actions for n in (range(1) if a == "members" else range(self.args.first - 1, self.args.count)) for k in kinds]
         with concurrent.futures.ThreadPoolExecutor(self.args.jobs) as pool:
             try:
                 list(pool.map(lambda ka: self.one(*ka, None), [(k, a) for a in actions if a != "members" for k in kinds]))
