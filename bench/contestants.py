@@ -176,7 +176,7 @@ class Moodlectl(Contestant):
             'MOODLE_DATABASE_USER': 'u', 'MOODLE_DATABASE_PASSWORD': 'p', 'MOODLECTL_HTTP_LISTEN': f'127.0.0.1:{port}',
             'MOODLECTL_RUN_DIR': str(run), 'MOODLECTL_LOCAL_DIR': str(place.dir / 'local'), 'MOODLECTL_CRON': 'false',
             'MOODLECTL_NGINX': str(place.dir / 'nginx'), 'MOODLECTL_PHP_FPM': str(place.dir / 'php-fpm'),
-            'MOODLECTL_PHP': str(place.dir / 'php'), 'MOODLECTL_LAME_DUCK': '0s', 'PATH': '/usr/sbin:/usr/bin:/sbin:/bin',
+            'MOODLECTL_PHP': str(place.dir / 'php'), 'MOODLECTL_LAME_DUCK': '0s', 'MOODLECTL_FPM_STUCK': 'none', 'PATH': '/usr/sbin:/usr/bin:/sbin:/bin',
         }
         return [place.program('moodlectl', 'moodlectl'), 'run']
 

@@ -78,7 +78,8 @@ class Memory(Figure):
 
 
 class Idle(Figure):
-    """Context switches of the supervising processes in 20 s in which nothing happens, a minute."""
+    """Context switches of the supervising processes in 20 s in which nothing happens, a minute. moodlectl without its look at PHP-FPM
+    (MOODLECTL_FPM_STUCK), which is one wake-up every 30 s."""
     columns = {'wake-ups a minute': None, 'CPU ms a minute': None}
     once = True
 

@@ -1,4 +1,5 @@
 """Faults inside one member: what hangs, what is full, what cannot be started."""
+import glob
 import os
 import random
 import re
@@ -278,3 +279,77 @@ def a_stop_at_any_moment(t):
             if m.alive():
                 m.signal(signal.SIGTERM)
         check(m.wait_exit(15) in (0, 12), f"stop {n} after {pause:.3f} s: exit status {m.process.returncode}\n{m.tail()}")
+
+
+FLOOD = """#!/bin/sh
+case " $* " in *' --nodaemonize '*)
+    trap '' TERM QUIT
+    python3 -c 'import sys, time
+n = 0
+while True:
+    sys.stderr.write("".join(f"flood {i}\\n" for i in range(n, n + 500)))
+    n += 500
+    time.sleep(0.1)' &
+    trap - TERM QUIT
+esac
+exec {program} "$@"
+"""
+
+
+@test(dbs=("pgsql",), standin=True)
+def a_flood_of_lines_while_it_is_stopped(t):
+    """5000 lines a second, from a helper of php-fpm that no polite signal ends."""
+    site = t.site(installed="base", MOODLECTL_LAME_DUCK="1s")
+    program = sorted(glob.glob("/usr/sbin/php-fpm*"))[-1]
+    wrapper = os.path.join(t.folder.make("flood", mode=0o755), "php-fpm")
+    with open(wrapper, "w") as f:
+        f.write(FLOOD.replace("{program}", program))
+    os.chmod(wrapper, 0o755)
+    m, = site.serve((1,), env={"MOODLECTL_PHP_FPM": wrapper})
+    m.wait_log("the flood", lambda o: o.get("msg", "").startswith("flood 5000"), 20)
+    began = time.monotonic()
+    equal(m.drain(), 0, "exit status")
+    check(time.monotonic() - began < 10, f"the stop took {time.monotonic() - began:.1f} s")
+    numbers = [int(o["msg"].split()[1]) for o in m.log(src="php") if o.get("msg", "").startswith("flood ")]
+    equal(numbers, list(range(len(numbers))), "lines, none lost and none twice")
+
+
+STEPPED = """
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+int clock_gettime(clockid_t id, struct timespec *t)
+{
+    char text[32] = "";
+    int r = (int)syscall(SYS_clock_gettime, id, t), f = id == CLOCK_REALTIME ? open("OFFSET", O_RDONLY | O_CLOEXEC) : -1;
+    if (f < 0) return r;
+    if (read(f, text, sizeof text - 1) > 0) t->tv_sec += atol(text);
+    close(f);
+    return r;
+}
+"""  # libfaketime reads its environment again and again, and process 1 wipes its own
+
+
+@test(dbs=("pgsql",), standin=True)
+def the_clock_is_stepped(t):
+    """Process 1's wall clock jumps by more than a year, forth and back. Nothing but the log's stamps follows it."""
+    home = t.folder.make("clock", mode=0o755)
+    offset, library = os.path.join(home, "offset"), os.path.join(home, "stepped.so")
+    subprocess.run(["cc", "-shared", "-fPIC", "-x", "c", "-o", library, "-"], input=STEPPED.replace("OFFSET", offset), text=True, check=True)
+    site = t.site(installed="base", MOODLECTL_LAME_DUCK="1s", MOODLECTL_STOP_TIMEOUT="10s")
+    m, = site.serve((1,), env={"LD_PRELOAD": library})
+    for days in (400, -400):
+        with open(offset, "w") as f:
+            f.write(str(days * 86400))
+        before = child(m, "nginx")
+        send(outer(m, before["pid"]), signal.SIGKILL)
+        wait_for("nginx runs anew", lambda: child(m, "nginx")["starts"] > before["starts"] and child(m, "nginx")["state"] == "up", 15)
+        check(0 <= m.status()["uptime_ms"] < 120_000, f"its age after {days} days: {m.status()['uptime_ms']} ms")
+    stamps = [o["ts"][:4] for o in m.log(event="child") if "nginx: up -> backoff" in o["msg"]]
+    equal(len(set(stamps)), 2, f"the years of the log {stamps}")
+    began = time.monotonic()
+    equal(m.drain(), 0, "exit status")
+    check(time.monotonic() - began < 8, f"the stop took {time.monotonic() - began:.1f} s")
