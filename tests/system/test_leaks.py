@@ -11,9 +11,9 @@ import time
 from lib.case import Skip, check, equal, test
 from lib.leaks import Needles, Watch, forms, mode_of, process_leaks, tree_files
 from lib.proc import CLEAN_ENV, Failure, run, send, wait_for
-from lib.servers import pgsql_literal
 from lib.site import TOP
 from test_aws import ARN, FakeAws
+from test_rotation import set_password
 
 ODD = "'\"\\/ &ü%"  # what JSON, URLs, SQL and shells write otherwise
 
@@ -72,7 +72,7 @@ class Place:
         self.values.update(database=unique("database2"), redis=unique("redis2"))
         for name in ("database", "redis"):
             self.needles.add(name + "2", self.values[name])
-        self.server.sql(f"ALTER ROLE moodle PASSWORD {pgsql_literal(self.values['database'])}", db="postgres")
+        set_password(self.server, "moodle", self.values["database"])
         self.server.password = self.values["database"]
         run(["redis-cli", "-h", self.redis.host, "-p", str(self.redis.port), "--no-auth-warning", "-x", "CONFIG", "SET", "requirepass"],
             env={"REDISCLI_AUTH": self.redis.password}, stdin=stdin_of(self.t, self.values["redis"]))
@@ -238,7 +238,7 @@ def the_search_finds_what_is_there(t):
     equal([path for path, _, data in tree_files(folder) if needles.found(data)], ["file"], "files with the secret")
 
 
-@test(dbs=("pgsql",), seconds=180)
+@test(seconds=180)
 def a_whole_life(t):
     """Install by an older release, upgrade by a newer one, rotation, broken plugins, forced cores, drain: no secret anywhere."""
     place = Place(t)
@@ -274,3 +274,25 @@ def a_whole_life(t):
     for one in (first, m):
         check_nothing(place, f"the log of {one.name}", one.raw_log() + one.errors())
         equal([o["msg"] for o in one.log() if o.get("not_json")], [], "lines that are no JSON")
+
+
+@test(seconds=90)
+def what_libraries_say_when_refused(t):
+    """Wrong passwords at the database, at Redis and at AWS: libpq, MariaDB's library, hiredis and libcurl are quoted, the values are not."""
+    wrong = {"database": unique("wrong"), "redis": unique("wrong"), "token": f"Bearer wrong{os.urandom(6).hex()}/+="}
+    needles = Needles(wrong)
+    redis = t.redis(password="another one entirely")
+    for id_, settings in (("E-DB-AUTH", {"MOODLE_DATABASE_PASSWORD": wrong["database"]}), ("E-REDIS-AUTH", {"MOODLE_REDIS_PASSWORD": wrong["redis"]})):
+        m = t.site(installed="base", redis=redis, MOODLECTL_LOG_LEVEL="debug", **settings).member(1)
+        m.start()
+        m.wait_log(id_, lambda o, id_=id_: o.get("id") == id_, 40)
+        said = "".join(m.exec(["moodlectl"] + words, check=False).stdout for words in (["status"], ["status", "--json"], ["config", "show"]))
+        equal(needles.found(m.raw_log() + m.errors() + said), set(), f"secrets beside {id_}")
+        m.stop()
+    aws = FakeAws(t)
+    aws.ask("/-/control", {"token": "another"})
+    m = t.site(installed="base", MOODLE_DATABASE_PASSWORD=None, MOODLE_DATABASE_PASSWORD_ARN=ARN, AWS_CONTAINER_AUTHORIZATION_TOKEN=wrong["token"],
+               MOODLECTL_LOG_LEVEL="debug", **aws.env()).member(1)
+    m.start()
+    equal(m.wait_exit(60), 77, "exit status")
+    equal(needles.found(m.raw_log() + m.errors()), set(), "secrets beside E-SEC-CREDENTIALS")
