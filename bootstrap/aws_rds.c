@@ -1,6 +1,7 @@
 #include "bootstrap/aws_rds.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "bootstrap/aws_arn.h"
 #include "bootstrap/aws_cred.h"
 #include "bootstrap/aws_imds.h"
 #include <stdio.h>
@@ -50,14 +51,25 @@ static bool region_of_host(const char *host, char *ret, size_t size)
     return true;
 }
 
+/* Of the first setting that comes from AWS: what is nearest to a region of the site. */
+static void region_of_arns(const settings_t *set, char *ret, size_t size)
+{
+    aws_arn_t arn;
+    for (int i = 0; i < SET_COUNT_ && !*ret; i++)
+        if (aws_arn_parse(settings_source(set, (set_id_t)i), &arn, NULL) == 0)
+            snprintf(ret, size, "%s", arn.region);
+}
+
 int aws_rds_region(const settings_t *set, char *ret, size_t size, err_t *err)
 {
     const char *own = settings_str(set, SET_aws_region), *other = settings_str(set, SET_aws_default_region);
     if (region_of_host(settings_str(set, SET_db_host), ret, size) && !*own && !*other) return 0;
     snprintf(ret, size, "%s", *own ? own : other);
+    if (!*ret) region_of_arns(set, ret, size);
     return *ret ? 0
                 : err_set(err, ERR_SET_MISSING,
-                          "MOODLE_DATABASE_AUTH is iam, but neither AWS_REGION nor the database's host tells "
+                          "MOODLE_DATABASE_AUTH is iam, but neither AWS_REGION, the database's host nor an "
+                          "ARN tells "
                           "the region");
 }
 

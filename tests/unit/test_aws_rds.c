@@ -57,10 +57,12 @@ static void region(void **state)
     (void)state;
     char none[] = "X=", own[] = "AWS_REGION=eu-west-1", other[] = "AWS_DEFAULT_REGION=eu-west-2",
          rds[] = "MOODLE_DATABASE_HOST=db.abc.eu-central-1.rds.amazonaws.com",
-         local[] = "MOODLE_DATABASE_HOST=db.internal";
+         local[] = "MOODLE_DATABASE_HOST=db.internal",
+         arn[] = "MOODLE_PASSWORD_ARN=arn:aws:secretsmanager:sa-east-1:123456789012:secret:x-AbCdEf";
     region_is(own, rds, "eu-west-1");
     region_is(other, local, "eu-west-2");
     region_is(none, rds, "eu-central-1");
+    region_is(arn, local, "sa-east-1");
     region_is(none, local, NULL);
 }
 
