@@ -179,6 +179,7 @@ void logfmt_metrics(const logfmt_metric_t *list, size_t count)
     for (size_t i = 0; i < count; i++) buf_printf(&f.line, ",\"%s\":%.17g", list[i].name, list[i].value);
     buf_printf(&f.line, ",\"member\":\"%s\"", f.member);
     tail(OUT_OTHER);
+    if (!outq_is_stalled()) outq_flush(); /* nothing else may come for hours */
 }
 
 void logfmt_metric(const char *name, double value, const char *unit)
