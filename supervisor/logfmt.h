@@ -15,11 +15,19 @@ void logfmt_set_release(const char *release);
 
 void logfmt_trim(void); /* gives the memory of the last lines back */
 
-/* A line of a child. `src`: "nginx", "nginx.access", "php", "cron", ... part 0: whole line. */
-void logfmt_child(const char *src, log_level_t level, out_class_t cls, const char *bytes, size_t len,
-                  unsigned part, bool last);
+enum { LOGFMT_LINE_MAX = 16384 }; /* no line of JSON is longer, its newline counted */
+
+/* Between the two all lines bear the time of the first: those of one read came at one time. */
+void logfmt_begin_read(void);
+void logfmt_end_read(void);
+/* A message of a child, or a piece of one that is too long: `last` with its end. `src`: "nginx", "php", "cron", ...; up to 31 bytes,
+ * of a-z, 0-9, '.', '_' and '-'. `part`: how many pieces of it were given out; NULL for a whole message. What is too long for a line
+ * is given out in parts. */
+void logfmt_child(const char *src, log_level_t level, const char *bytes, size_t len, unsigned *part,
+                  bool last);
+void logfmt_repeats(const char *src, log_level_t level, unsigned count);
 /* A child's line that is a valid JSON object, embedded as it is under "data". */
-void logfmt_child_object(const char *src, log_level_t level, out_class_t cls, const char *json, size_t len);
+void logfmt_child_object(const char *src, log_level_t level, bool access, const char *json, size_t len);
 /* A message of our own. `event`: stable name, or NULL. Flushes. */
 void logfmt_own(log_level_t level, err_id_t id, const char *event, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

@@ -1,6 +1,8 @@
 #include "supervisor/logfwd.h"
 #include "base/fd.h"
 #include "base/redact.h"
+#include "supervisor/lineio.h"
+#include "supervisor/logjoin.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
@@ -20,10 +22,17 @@ struct stream {
     int fd;
     stream_kind_t kind;
     const char *src;
-    log_level_t level, last_level;
+    log_level_t level;
     lineio_t lines;
-    buf_t waits; /* from one piece of a long line to the next */
-    char *event; /* unfinished event line */
+    logjoin_t join;
+    logfold_t fold;
+    uint64_t fold_until_ms; /* uv_now */
+    buf_t waits;            /* from one piece of a long message to the next */
+    log_level_t long_level; /* of that message */
+    unsigned part;          /* pieces of it that were given out */
+    uv_timer_t timer;       /* only while a message is open or repeats are counted */
+    char script[32];        /* source of the script that a role runs */
+    char *event;            /* unfinished event line */
     size_t event_len;
     stream_event_fn *on_event;
     void *arg;
@@ -34,33 +43,6 @@ struct stream {
 static stream_t *streams;
 
 static char chunk[READ_SIZE] __attribute__((aligned(4096))); /* one loop, one thread: shared by all streams */
-
-typedef struct {
-    const char *word;
-    log_level_t level;
-} level_word_t;
-
-static const level_word_t NGINX_WORDS[] = {
-    {" [debug] ", LOG_DEBUG_}, {" [info] ", LOG_INFO_},   {" [notice] ", LOG_NOTICE_},
-    {" [warn] ", LOG_WARN_},   {" [error] ", LOG_ERROR_}, {" [crit] ", LOG_ERROR_},
-    {" [alert] ", LOG_ERROR_}, {" [emerg] ", LOG_ERROR_}, {"nginx: [emerg]", LOG_ERROR_}};
-/* php_error_cb in main/main.c and zlog in sapi/fpm/fpm/zlog.c of PHP give these words. */
-static const level_word_t PHP_WORDS[] = {{"PHP Fatal error", LOG_ERROR_}, {"PHP Parse error", LOG_ERROR_},
-                                         {"PHP Warning", LOG_WARN_},      {"PHP Notice", LOG_NOTICE_},
-                                         {"PHP Deprecated", LOG_INFO_},   {"] ERROR: ", LOG_ERROR_},
-                                         {"] ALERT: ", LOG_ERROR_},       {"] WARNING: ", LOG_WARN_},
-                                         {"] NOTICE: ", LOG_NOTICE_},     {"] DEBUG: ", LOG_DEBUG_}};
-
-static log_level_t find_level(const level_word_t *words, size_t n, const char *bytes, size_t len,
-                              log_level_t otherwise)
-{
-    size_t look = len < 160 ? len : 160;
-    for (size_t i = 0; i < n; i++)
-        if (memmem(bytes, look, words[i].word, strlen(words[i].word))) return words[i].level;
-    return otherwise;
-}
-#define LEVEL_IN(words, bytes, len, otherwise)                                                               \
-    find_level(words, sizeof(words) / sizeof *(words), bytes, len, otherwise)
 
 static struct {
     void (*fn)(void *arg);
@@ -111,49 +93,114 @@ static log_level_t access_level(const char *json, size_t len)
     return s && s + 9 < json + len && s[9] == '5' ? LOG_WARN_ : LOG_INFO_;
 }
 
-static void on_line(void *arg, const char *bytes, size_t len, unsigned part, bool last)
+static void tell_repeats(stream_t *s)
 {
-    stream_t *s = arg;
-    log_level_t level = s->level;
-    if (part == 0 && len == 0) return;
-    if (part == 0 && s->kind == STREAM_NGINX && is_json_object(bytes, len)) {
-        level = access_level(bytes, len);
-        if (!access_lines.dropped) logfmt_child_object("nginx.access", level, OUT_ACCESS, bytes, len);
-        if (access_lines.fn) access_lines.fn(access_lines.arg, bytes, len);
-        if (level == LOG_WARN_ && watch.fn) watch.fn(watch.arg);
-        return;
-    }
-    if (s->kind == STREAM_NGINX) level = LEVEL_IN(NGINX_WORDS, bytes, len, level);
-    if (s->kind == STREAM_PHP) {
-        watch_php(bytes, len);
-        /* the lines of a stack trace have the severity of the message above them */
-        bool goes_on =
-            bytes[0] == '#' || bytes[0] == ' ' || (len >= 12 && memcmp(bytes, "Stack trace:", 12) == 0);
-        level = goes_on ? s->last_level : LEVEL_IN(PHP_WORDS, bytes, len, level);
-    }
-    if (part > 1) level = s->last_level;
-    s->last_level = level;
-    if (part == 0 && is_json_object(bytes, len))
-        logfmt_child_object(s->src, level, OUT_OTHER, bytes, len);
-    else
-        logfmt_child(s->src, level, OUT_OTHER, bytes, len, part, last);
+    unsigned n = logfold_take(&s->fold);
+    if (n) logfmt_repeats(s->src, s->fold.level, n);
 }
 
-/* A piece of a long line. What may be the beginning of a secret at its end waits for the next piece. */
-static void on_piece(void *arg, const char *bytes, size_t len, unsigned part, bool last)
+/* A piece of a long message. What may be the beginning of a secret at its end waits for the next piece. */
+static void on_piece(stream_t *s, log_level_t level, const char *bytes, size_t len, bool last)
 {
-    stream_t *s = arg;
-    if (part == 0) {
-        on_line(s, bytes, len, part, last);
-        return;
-    }
     buf_add(&s->waits, bytes, len);
     size_t n = last ? s->waits.len : redact_cut(buf_cstr(&s->waits), s->waits.len);
-    on_line(s, buf_cstr(&s->waits), n, part, last);
+    logfmt_child(s->src, level, buf_cstr(&s->waits), n, &s->part, last);
     size_t rest = s->waits.len - n;
     if (rest) memmove(s->waits.data, s->waits.data + n, rest);
     s->waits.len = rest;
     if (last) buf_free(&s->waits);
+}
+
+/* `head`: length of its time and the like, which does not keep it from being the same as the last. */
+static void on_message(void *arg, log_level_t level, const char *bytes, size_t len, size_t head, bool last)
+{
+    stream_t *s = arg;
+    if (last && !s->part && logfold_is_repeat(&s->fold, level, bytes + head, len - head)) {
+        s->fold.repeats++;
+        return;
+    }
+    tell_repeats(s);
+    if (!last || s->part || s->waits.len) {
+        on_piece(s, level, bytes, len, last);
+        return;
+    }
+    logfold_remember(&s->fold, level, bytes + head, len - head);
+    if (is_json_object(bytes, len))
+        logfmt_child_object(s->src, level, false, bytes, len);
+    else
+        logfmt_child(s->src, level, bytes, len, NULL, true);
+}
+
+static bool is_access(stream_t *s, const char *bytes, size_t len)
+{
+    if (s->kind != STREAM_NGINX || !is_json_object(bytes, len)) return false;
+    log_level_t level = access_level(bytes, len);
+    if (!access_lines.dropped) logfmt_child_object("nginx.access", level, true, bytes, len);
+    if (access_lines.fn) access_lines.fn(access_lines.arg, bytes, len);
+    if (level == LOG_WARN_ && watch.fn) watch.fn(watch.arg);
+    return true;
+}
+
+static void on_line(void *arg, const char *bytes, size_t len, unsigned part, bool last)
+{
+    stream_t *s = arg;
+    if (s->kind == STREAM_PHP) watch_php(bytes, len);
+    if (part == 0) {
+        if (!is_access(s, bytes, len)) logjoin_line(&s->join, s->kind, s->level, bytes, len, on_message, s);
+        return;
+    }
+    if (part == 1) {
+        logjoin_end(&s->join, on_message, s);
+        logtext_t t = logtext_read(s->kind, bytes, len);
+        s->long_level = s->kind != STREAM_LINES && t.has_level ? t.level : s->level;
+    }
+    on_message(s, s->long_level, bytes, len, 0, last);
+}
+
+static void on_due(uv_timer_t *timer);
+
+/* Sets the timer for what is open or counted; it is not set when there is nothing. */
+static void watch_time(stream_t *s)
+{
+    uint64_t ms = s->join.lines ? JOIN_WAIT_MS : s->fold.repeats ? FOLD_WAIT_MS : 0;
+    if (ms == FOLD_WAIT_MS && uv_is_active((uv_handle_t *)&s->timer)) return;
+    if (ms)
+        uv_timer_start(&s->timer, on_due, ms, 0);
+    else if (uv_is_active((uv_handle_t *)&s->timer))
+        uv_timer_stop(&s->timer);
+}
+
+static void end_messages(stream_t *s)
+{
+    logjoin_end(&s->join, on_message, s);
+    tell_repeats(s);
+    logfold_free(&s->fold);
+}
+
+static void on_due(uv_timer_t *timer)
+{
+    stream_t *s = timer->data;
+    if (s->join.lines) {
+        logjoin_end(&s->join, on_message, s);
+        watch_time(s);
+    } else {
+        end_messages(s);
+    }
+    outq_flush();
+}
+
+static stream_t *feeding; /* whose on_event runs */
+
+void logfwd_script_line(const char *src, log_level_t level, const char *line, size_t len)
+{
+    stream_t *s = feeding;
+    if (!s) return;
+    if (strcmp(src, s->script) != 0) {
+        end_messages(s);
+        snprintf(s->script, sizeof s->script, "%s", src);
+        s->src = s->script;
+    }
+    logjoin_line(&s->join, STREAM_EVENTS, level, line, len, on_message, s);
 }
 
 static bool grow_event(stream_t *s, size_t more)
@@ -178,7 +225,9 @@ static void feed_events(stream_t *s, const char *bytes, size_t len)
             s->event_len += n;
         }
         if (!nl) return;
+        feeding = s;
         if (s->event_len) s->on_event(s->arg, s->event, s->event_len);
+        feeding = NULL;
         free(s->event);
         s->event = NULL;
         s->event_len = 0;
@@ -192,7 +241,7 @@ static void feed(stream_t *s, const char *bytes, size_t len)
     if (s->kind == STREAM_EVENTS)
         feed_events(s, bytes, len);
     else
-        lineio_feed(&s->lines, bytes, len, on_piece, s);
+        lineio_feed(&s->lines, bytes, len, on_line, s);
 }
 
 /* Reads what is there, up to `most` bytes; false at end of file. */
@@ -219,10 +268,14 @@ static void on_readable(uv_poll_t *handle, int status, int events)
         uv_poll_stop(handle);
         return;
     }
+    logfmt_begin_read();
     if (status < 0 || !read_some(s, TURN_SIZE)) {
-        if (s->kind != STREAM_EVENTS) lineio_end(&s->lines, on_piece, s);
+        lineio_end(&s->lines, on_line, s);
+        end_messages(s);
         uv_poll_stop(&s->poll); /* the owner closes it when the child's exit is seen */
     }
+    logfmt_end_read();
+    watch_time(s);
     outq_flush();
 }
 
@@ -243,9 +296,10 @@ static void on_idle(void)
 
 void stream_try(stream_kind_t kind, const char *src, const char *bytes, size_t len)
 {
-    stream_t s = {.kind = kind, .src = src, .level = LOG_ERROR_, .last_level = LOG_ERROR_};
-    lineio_feed(&s.lines, bytes, len, on_piece, &s);
-    lineio_end(&s.lines, on_piece, &s);
+    stream_t s = {.kind = kind, .src = src, .level = LOG_ERROR_, .join = {.last_level = LOG_ERROR_}};
+    lineio_feed(&s.lines, bytes, len, on_line, &s);
+    lineio_end(&s.lines, on_line, &s);
+    end_messages(&s);
     buf_free(&s.waits);
 }
 
@@ -262,10 +316,12 @@ stream_t *stream_open(uv_loop_t *loop, int fd, stream_kind_t kind, const char *s
     s->fd = fd;
     s->kind = kind;
     s->src = src;
-    s->level = s->last_level = level;
+    s->level = s->join.last_level = level;
     s->on_event = on_event;
     s->arg = arg;
-    s->poll.data = s;
+    s->poll.data = s->timer.data = s;
+    uv_timer_init(loop, &s->timer);
+    uv_unref((uv_handle_t *)&s->timer);
     s->next = streams;
     if (streams) streams->prev = s;
     streams = s;
@@ -275,6 +331,8 @@ stream_t *stream_open(uv_loop_t *loop, int fd, stream_kind_t kind, const char *s
     return s;
 }
 
+static void on_timer_closed(uv_handle_t *handle) { free(handle->data); }
+
 static void on_closed(uv_handle_t *handle)
 {
     stream_t *s = handle->data;
@@ -282,7 +340,7 @@ static void on_closed(uv_handle_t *handle)
     lineio_free(&s->lines);
     buf_free(&s->waits);
     free(s->event);
-    free(s);
+    uv_close((uv_handle_t *)&s->timer, on_timer_closed);
 }
 
 void stream_drain_and_close(stream_t **stream)
@@ -295,8 +353,12 @@ void stream_drain_and_close(stream_t **stream)
     if (streams == s) streams = s->next;
     if (!uv_is_closing((uv_handle_t *)&s->poll)) {
         /* One turn holds all that the dead child left in the pipe; a grandchild may hold the other end and write on. */
+        logfmt_begin_read();
         if (s->paused || uv_is_active((uv_handle_t *)&s->poll)) read_some(s, TURN_SIZE);
-        if (s->kind != STREAM_EVENTS) lineio_end(&s->lines, on_piece, s);
+        logfmt_end_read();
+        lineio_end(&s->lines, on_line, s);
+        end_messages(s);
+        uv_timer_stop(&s->timer);
         uv_poll_stop(&s->poll);
         uv_close((uv_handle_t *)&s->poll, on_closed);
     }

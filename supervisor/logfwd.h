@@ -1,18 +1,11 @@
-/* logfwd.h - reads what a child writes and hands it on, line by line. Always reads, however slow our own reader is: a child
+/* logfwd.h - reads what a child writes and hands it on, message by message. Always reads, however slow our own reader is: a child
  * blocked in write(2) cannot even die politely. One stream per pipe. */
 #ifndef MOODLECTL_SUPERVISOR_LOGFWD_H
 #define MOODLECTL_SUPERVISOR_LOGFWD_H
 
-#include "supervisor/lineio.h"
 #include "supervisor/logfmt.h"
+#include "supervisor/logtext.h"
 #include <uv.h>
-
-typedef enum {
-    STREAM_LINES,  /* plain lines of level `level` */
-    STREAM_NGINX,  /* nginx: access lines are JSON objects, error lines carry [level] */
-    STREAM_PHP,    /* PHP and PHP-FPM: severity words, stack traces */
-    STREAM_EVENTS, /* a role's events: whole lines go to on_event */
-} stream_kind_t;
 
 typedef struct stream stream_t;
 typedef void stream_event_fn(void *arg, const char *line, size_t len);
@@ -30,6 +23,9 @@ stream_t *stream_open(uv_loop_t *loop, int fd, stream_kind_t kind, const char *s
                       stream_event_fn *on_event, void *arg);
 /* Reads what is there now (the child has exited), then closes; frees itself. NULL-safe; sets *s to NULL. */
 void stream_drain_and_close(stream_t **s);
+
+/* Called from on_event: a line that a role's script wrote goes to the log as one of PHP's. `src` is copied. */
+void logfwd_script_line(const char *src, log_level_t level, const char *line, size_t len);
 
 /* Takes `bytes` the way that the output of a child of that kind takes, at level error. */
 void stream_try(stream_kind_t kind, const char *src, const char *bytes, size_t len);

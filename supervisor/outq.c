@@ -1,5 +1,6 @@
 #include "supervisor/outq.h"
 #include "base/clock.h"
+#include "base/fd.h"
 #include "supervisor/logfmt.h"
 #include "supervisor/ring.h"
 #include <errno.h>
@@ -15,9 +16,10 @@
 #include <unistd.h>
 
 enum {
-    BATCH = 128 * 1024,            /* gathered before a write */
-    ACCESS_LIMIT = 1024 * 1024,    /* ring of access lines */
-    OTHER_LIMIT = 3 * 1024 * 1024, /* ring of all others */
+    BATCH = 128 * 1024,               /* gathered before a write */
+    RING_LIMIT = 4 * 1024 * 1024 / 3, /* 4 MiB in all */
+    PROGRESS = 64 * 1024,  /* a pipe's capacity: a reader that takes less in READER_DEAD_MS makes none */
+    LAST_TRY_MS = 200,     /* of a reader that takes nothing, before exit */
     CROWDED = 1024 * 1024, /* waiting bytes above which services are held back while the reader lives */
     READER_DEAD_MS = 300,  /* no progress for so long: services go on and lines are dropped */
     RELIEF_MS = 5,
@@ -36,7 +38,9 @@ static struct {
     char *batch; /* bytes being written: [sent, len) */
     size_t len, sent;
     ring_t rings[OUT_CLASSES_];
+    char sources[RING_TAGS][32]; /* the tags of the rings; the last stands for all that have no place */
     uint64_t seq, dropped, progress_ms;
+    size_t taken; /* bytes since progress_ms */
     uv_loop_t *loop;
     uv_timer_t relief;
     outq_relief_fn *on_relief;
@@ -89,8 +93,7 @@ int outq_open(uv_loop_t *loop, int fd)
     uv_unref((uv_handle_t *)&q.relief);
     uv_timer_init(loop, &q.quiet);
     uv_unref((uv_handle_t *)&q.quiet);
-    ring_init(&q.rings[OUT_OTHER], OTHER_LIMIT);
-    ring_init(&q.rings[OUT_ACCESS], ACCESS_LIMIT);
+    for (int i = 0; i < OUT_CLASSES_; i++) ring_init(&q.rings[i], RING_LIMIT);
     if (q.mode != MODE_PLAIN) watch(loop);
     return fcntl(fd, F_GETFD) < 0 ? -1 : 0;
 }
@@ -145,24 +148,36 @@ static void refill(void)
 {
     q.len = q.sent = 0;
     for (;;) {
-        ring_t *r =
-            &q.rings[ring_next_seq(&q.rings[OUT_ACCESS]) < ring_next_seq(&q.rings[OUT_OTHER]) ? OUT_ACCESS
-                                                                                              : OUT_OTHER];
+        ring_t *r = q.rings;
+        for (int i = 1; i < OUT_CLASSES_; i++)
+            if (ring_next_seq(&q.rings[i]) < ring_next_seq(r)) r = &q.rings[i];
         size_t n = ring_pop(r, q.batch + q.len, BATCH - q.len);
         if (n == 0) return;
         q.len += n;
     }
 }
 
-static bool rings_empty(void)
+static size_t waiting_bytes(void)
 {
-    return ring_is_empty(&q.rings[OUT_OTHER]) && ring_is_empty(&q.rings[OUT_ACCESS]);
+    size_t n = 0;
+    for (int i = 0; i < OUT_CLASSES_; i++) n += q.rings[i].used;
+    return n;
+}
+
+static void progress(size_t n)
+{
+    q.taken += n;
+    if (q.waiting && q.taken < PROGRESS) return;
+    q.progress_ms = uv_now(q.loop);
+    q.taken = 0;
 }
 
 static void wait_writable(bool wanted)
 {
     if (!q.has_poll || wanted == q.waiting) return;
     q.waiting = wanted;
+    q.taken = 0;
+    if (wanted) q.progress_ms = uv_now(q.loop);
     struct epoll_event ev = {.events = wanted ? EPOLLOUT : 0};
     epoll_ctl(q.epoll, EPOLL_CTL_MOD, q.fd, &ev);
     if (wanted)
@@ -173,12 +188,35 @@ static void wait_writable(bool wanted)
 
 static void report_loss(void)
 {
-    uint64_t access = ring_take_dropped(&q.rings[OUT_ACCESS]), other = ring_take_dropped(&q.rings[OUT_OTHER]);
-    if (access + other == 0) return;
-    q.dropped += access + other;
-    logfmt_own(LOG_WARN_, ERR_NONE, "log.lost",
-               "stdout's reader was slow: %llu access lines and %llu others were dropped",
-               (unsigned long long)access, (unsigned long long)other);
+    static const char *const KIND[] = {
+        [OUT_ACCESS] = "access", [OUT_OTHER] = "other", [OUT_ERRORS] = "error"};
+    uint64_t lost[OUT_CLASSES_] = {0}, all = 0;
+    cleanup_buf buf_t list = BUF_INIT;
+    for (unsigned tag = 0; tag < RING_TAGS; tag++)
+        for (int i = 0; i < OUT_CLASSES_; i++) {
+            uint64_t n = ring_take_dropped(&q.rings[i], tag);
+            if (n)
+                buf_printf(&list, "%s%llu %s lines of %s", all ? ", " : "", (unsigned long long)n, KIND[i],
+                           q.sources[tag]);
+            lost[i] += n;
+            all += n;
+        }
+    if (all == 0) return;
+    q.dropped += all;
+    const logfmt_metric_t metrics[] = {{"LogLinesLost", (double)all, "Count"},
+                                       {"LogAccessLinesLost", (double)lost[OUT_ACCESS], "Count"},
+                                       {"LogErrorLinesLost", (double)lost[OUT_ERRORS], "Count"}};
+    logfmt_own(LOG_WARN_, ERR_NONE, "log.lost", "the reader of standard output was slow, dropped: %s",
+               buf_cstr(&list));
+    logfmt_metrics(metrics, sizeof metrics / sizeof *metrics);
+}
+
+/* Nobody reads any more: services go on. */
+static void give_up_batch(void)
+{
+    for (const char *p = q.batch + q.sent; (p = memchr(p, '\n', (size_t)(q.batch + q.len - p))); p++)
+        q.dropped++;
+    q.sent = q.len;
 }
 
 static void flush(void)
@@ -192,14 +230,14 @@ static void flush(void)
                 wait_writable(true);
                 return;
             }
-            if (n < 0) q.sent = q.len; /* EPIPE: nobody reads any more; services go on */
+            if (n < 0) give_up_batch(); /* EPIPE */
             if (n > 0) {
                 q.sent += (size_t)n;
-                q.progress_ms = uv_now(q.loop);
+                progress((size_t)n);
             }
         }
         q.len = q.sent = 0;
-        if (rings_empty()) break;
+        if (waiting_bytes() == 0) break;
         refill();
     }
     wait_writable(false);
@@ -227,7 +265,16 @@ static void on_writable(uv_poll_t *handle, int status, int events)
     outq_flush();
 }
 
-void outq_line(out_class_t cls, const char *bytes, size_t len)
+static unsigned tag_of(const char *src)
+{
+    unsigned i = 0;
+    while (i < RING_TAGS - 1 && q.sources[i][0] && strcmp(q.sources[i], src) != 0) i++;
+    if (!q.sources[i][0])
+        snprintf(q.sources[i], sizeof q.sources[i], "%s", i == RING_TAGS - 1 ? "others" : src);
+    return i;
+}
+
+void outq_line(out_class_t cls, const char *src, const char *bytes, size_t len)
 {
     if (q.divert) {
         buf_add(q.divert, bytes, len);
@@ -245,7 +292,7 @@ void outq_line(out_class_t cls, const char *bytes, size_t len)
         q.len += len;
         return;
     }
-    ring_push(&q.rings[cls], q.seq, bytes, len);
+    ring_push(&q.rings[cls], q.seq, tag_of(src), bytes, len);
 }
 
 void outq_divert(buf_t *to) { q.divert = to; }
@@ -262,22 +309,30 @@ static void on_relief(uv_timer_t *timer)
 
 bool outq_is_crowded(void)
 {
-    if (q.fd < 0 || !q.waiting || q.rings[OUT_OTHER].used + q.rings[OUT_ACCESS].used < CROWDED) return false;
+    if (q.fd < 0 || !q.waiting || waiting_bytes() < CROWDED) return false;
     if (uv_now(q.loop) - q.progress_ms > READER_DEAD_MS) return false;
     uv_timer_start(&q.relief, on_relief, RELIEF_MS, 0);
     return true;
 }
 
 bool outq_is_stalled(void) { return q.waiting; }
-uint64_t outq_dropped(void) { return q.dropped; }
+
+uint64_t outq_dropped(void)
+{
+    uint64_t n = q.dropped;
+    for (int i = 0; i < OUT_CLASSES_; i++)
+        for (unsigned tag = 0; tag < RING_TAGS; tag++) n += q.rings[i].dropped[tag];
+    return n;
+}
 
 void outq_close(uint64_t ms)
 {
     uint64_t until = clock_ms() + ms;
     outq_flush();
     while (q.waiting && clock_ms() < until) {
+        uint64_t left = until - clock_ms();
         struct pollfd p = {.fd = q.fd, .events = POLLOUT};
-        if (poll(&p, 1, (int)(until - clock_ms()) + 1) <= 0) break;
+        if (poll(&p, 1, (int)(left < LAST_TRY_MS ? left : LAST_TRY_MS) + 1) <= 0) break;
         outq_flush();
     }
     wait_writable(false);

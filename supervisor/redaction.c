@@ -3,6 +3,7 @@
 #include "base/json_bytes.h"
 #include "base/redact.h"
 #include "base/secret.h"
+#include "supervisor/lineio.h"
 #include "supervisor/logfwd.h"
 #include <jansson.h>
 #include <stdio.h>

@@ -4,9 +4,9 @@
 
 typedef struct {
     uint64_t seq;
-    uint32_t len;
+    uint32_t len, tag;
 } record_t;
-enum { RECORD_SIZE = sizeof(uint64_t) + sizeof(uint32_t), FIRST_CAP = 64 * 1024 };
+enum { RECORD_SIZE = sizeof(record_t), FIRST_CAP = 64 * 1024 };
 
 void ring_init(ring_t *r, size_t limit) { *r = (ring_t){.limit = limit}; }
 
@@ -29,8 +29,7 @@ static void copy_out(const ring_t *r, size_t offset, void *to, size_t len)
 static record_t oldest(const ring_t *r)
 {
     record_t rec = {0};
-    copy_out(r, 0, &rec.seq, sizeof rec.seq);
-    copy_out(r, sizeof rec.seq, &rec.len, sizeof rec.len);
+    copy_out(r, 0, &rec, sizeof rec);
     return rec;
 }
 
@@ -57,21 +56,20 @@ static bool grow(ring_t *r, size_t need)
     return true;
 }
 
-void ring_push(ring_t *r, uint64_t seq, const char *bytes, size_t len)
+void ring_push(ring_t *r, uint64_t seq, unsigned tag, const char *bytes, size_t len)
 {
+    const record_t rec = {seq, (uint32_t)len, tag};
     size_t need = RECORD_SIZE + len;
     if (r->used + need > r->cap) grow(r, r->used + need);
     while (r->used && r->used + need > r->cap) {
+        r->dropped[oldest(r).tag]++;
         forget_oldest(r);
-        r->dropped++;
     }
     if (need > r->cap) {
-        r->dropped++;
+        r->dropped[tag]++;
         return;
     }
-    uint32_t len32 = (uint32_t)len;
-    copy_in(r, r->used, &seq, sizeof seq);
-    copy_in(r, r->used + sizeof seq, &len32, sizeof len32);
+    copy_in(r, r->used, &rec, sizeof rec);
     copy_in(r, r->used + RECORD_SIZE, bytes, len);
     r->used += need;
 }
@@ -94,10 +92,10 @@ size_t ring_pop(ring_t *r, char *to, size_t room)
     return len;
 }
 
-uint64_t ring_take_dropped(ring_t *r)
+uint64_t ring_take_dropped(ring_t *r, unsigned tag)
 {
-    uint64_t n = r->dropped;
-    r->dropped = 0;
+    uint64_t n = r->dropped[tag];
+    r->dropped[tag] = 0;
     return n;
 }
 

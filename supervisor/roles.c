@@ -49,8 +49,8 @@ static void on_line(member_t *m, child_t *c, const json_t *e)
     (void)m;
     char src[32];
     const char *line = text(e, "text");
-    logfmt_child(source_name(e, c, src, sizeof src), log_level_find(text(e, "level"), LOG_INFO_), OUT_OTHER,
-                 line, strlen(line), 0, true);
+    logfwd_script_line(source_name(e, c, src, sizeof src), log_level_find(text(e, "level"), LOG_INFO_), line,
+                       strlen(line));
 }
 
 static void on_progress(member_t *m, child_t *c, const json_t *e)
@@ -218,7 +218,6 @@ void roles_event(member_t *m, child_t *c, const char *line, size_t len)
         known = true;
     }
     if (!known)
-        logfmt_child(c->row->name, LOG_WARN_, OUT_OTHER, line, len, 0,
-                     true); /* some library wrote to stdout */
+        logfmt_child(c->row->name, LOG_WARN_, line, len, NULL, true); /* some library wrote to stdout */
     json_decref(e);
 }

@@ -6,6 +6,7 @@
 #include "base/redact_forms.h"
 #include "base/role.h"
 #include "base/secret.h"
+#include "supervisor/lineio.h"
 #include "supervisor/logfwd.h"
 #include "supervisor/redaction.h"
 #include "test.h"
