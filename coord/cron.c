@@ -112,6 +112,14 @@ static const char *runner_obstacle(const cron_t *c, err_t *err)
     return here && !lease_row_is_free(&cron, &l->times) ? "cron runs on this member" : NULL;
 }
 
+/* Beside a job, looks that have become slow give way to the heartbeat that is due. */
+static bool too_slow(const lease_t *l, err_t *err)
+{
+    if (!l->published || clock_ms() < l->beat_ms + l->times.heartbeat + l->times.heartbeat / 4) return false;
+    err_set(err, ERR_DB_TIMEOUT, "the database is slow");
+    return true;
+}
+
 /* NULL: cron may run. Everything else is a state, no failure: cron.php would only say exit status 1. */
 static const char *obstacle(cron_t *c, err_t *err)
 {
@@ -127,7 +135,8 @@ static const char *obstacle(cron_t *c, err_t *err)
     if (strcmp(deploy.phase, "running") == 0 && strcmp(deploy.action, "upgrade-live") != 0 &&
         deploy.age_ms < (int64_t)l->times.evict)
         return "another member installs or upgrades";
-    if (schema_read(l->db, l->times.statement, &s, err) < 0) return "the database does not answer";
+    if (too_slow(l, err) || schema_read(l->db, l->times.statement, &s, err) < 0)
+        return "the database does not answer";
     if (s.kind != SCHEMA_INSTALLED) return "the site is not installed";
     if (!moodle_version_parse(c->conf.code_version, &own) || own != s.version ||
         strcmp(s.hash, c->conf.code_hash) != 0)
@@ -177,6 +186,7 @@ static bool leave(void *arg)
     err_t err = {0};
     if (!c->lease.db || db_is_lost(c->lease.db)) return false;
     health_look(c);
+    if (too_slow(&c->lease, &err)) return false;
     const char *why = obstacle(c, &err);
     if (!why || err.id) return false; /* a database that does not answer is the heartbeat's business */
     say(c, why);

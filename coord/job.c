@@ -22,6 +22,7 @@
 enum {
     ARGS_MAX = 24,
     ASK_MS = 2000,
+    ASK_STATEMENTS = 12, /* at most, of `leave` */
     STUCK_KILLS =
         30, /* a stuck script gets a second SIGTERM, then SIGKILL, after so many kill budgets (30 s) each */
 };
@@ -128,7 +129,8 @@ static void stop_look(job_t *j)
     bool second = s->second_term && j->terms == 1 && j->stops > 0 && stops > j->stops;
     if (first || second) term_send(j);
     j->stops = stops;
-    if (!s->leave || j->terms || now < j->asked_ms + ASK_MS) return;
+    if (!s->leave || j->terms || now < j->asked_ms + ASK_MS || !lease_has_time(s->lease, ASK_STATEMENTS, now))
+        return;
     j->asked_ms = now;
     if (s->leave(s->arg)) term_send(j);
 }

@@ -322,6 +322,11 @@ bool lease_beat_due(const lease_t *l, uint64_t now_ms)
     return l->epoch && now_ms >= l->beat_ms + l->times.heartbeat;
 }
 
+bool lease_has_time(const lease_t *l, unsigned statements, uint64_t now_ms)
+{
+    return now_ms + (statements + 1) * l->took_ms < l->deadline_ms;
+}
+
 static void detail_clean(const char *in, char out[256])
 {
     size_t n = 0;
@@ -346,6 +351,7 @@ int lease_beat(lease_t *l, const char *detail, err_t *err)
     }
     const char *const extra[4] = {clean, "", "", ""};
     if (run_mine(l, q->beat, extra, "heartbeat", err) < 0) return -1;
+    l->took_ms = clock_ms() - sent;
     deadline_set(l, sent);
     return 0;
 }

@@ -47,6 +47,7 @@ typedef struct lease {
     int64_t epoch; /* ours, while leading; else 0 */
     uint64_t claimed_ms, deadline_ms,
         beat_ms;                 /* CLOCK_BOOTTIME; beat: send time of the last good heartbeat */
+    uint64_t took_ms;            /* the last good heartbeat, until its answer */
     unsigned relocks;            /* how often the lock was taken again in a new session */
     lease_row_t prev;            /* the row as the claim found it */
     _Atomic uint64_t *published; /* where the keeper reads the deadline; NULL: nobody works */
@@ -77,6 +78,9 @@ int lease_settle(lease_t *l, int64_t backoff_ms,
                  err_t *err); /* marks runs of earlier epochs as interrupted */
 
 bool lease_beat_due(const lease_t *l, uint64_t now_ms);
+/* May so many statements be asked in the lead session before the next heartbeat? Not when the database is so slow that they would use
+ * up the deadline. Pure. */
+bool lease_has_time(const lease_t *l, unsigned statements, uint64_t now_ms);
 int lease_beat(lease_t *l, const char *detail, err_t *err);
 int lease_relock(lease_t *l, const target_db_t *target,
                  err_t *err); /* new session, same epoch, before the deadline */

@@ -117,6 +117,19 @@ static void grace(void **state)
     assert_int_equal(lease_grace_left(&l, 50000), 0);
 }
 
+/* Looks beside the heartbeats must not make them late. */
+static void slow_databases_are_asked_less(void **state)
+{
+    (void)state;
+    lease_t l = {.deadline_ms = 107000, .took_ms = 5};
+    assert_true(lease_has_time(&l, 12, 100000));
+    l.took_ms = 500;
+    assert_true(lease_has_time(&l, 12, 100000));
+    assert_false(lease_has_time(&l, 12, 101000));
+    l.took_ms = 2500;
+    assert_false(lease_has_time(&l, 12, 100000));
+}
+
 /* evict is 15 s; the row never changes unless a line says so */
 static void a_leader_is_stale_by_two_clocks(void **state)
 {
@@ -185,6 +198,7 @@ int main(void)
         cmocka_unit_test(times_keep_their_rules),
         cmocka_unit_test(grace),
         cmocka_unit_test(a_leader_is_stale_by_two_clocks),
+        cmocka_unit_test(slow_databases_are_asked_less),
         cmocka_unit_test(a_lock_without_a_claim_is_stale),
         cmocka_unit_test(server_identity),
         cmocka_unit_test(holder_is_random),
