@@ -176,9 +176,9 @@ static int open_pipes(const spawn_spec_t *spec, pipes_t *p)
  * same image as our own. Its memory is ours until then, and closed to other processes of its user (PR_SET_DUMPABLE is 0). */
 static pid_t fork_and_exec(const spawn_spec_t *spec, const pipes_t *p, volatile spawn_report_t *report)
 {
-    pid_t pid = vfork();
+    pid_t pid = vfork(); /* NOLINT(clang-analyzer-security.insecureAPI.vfork) */
     if (pid != 0) return pid;
-    report->step = child_main(spec, p);
+    report->step = child_main(spec, p); /* NOLINT(clang-analyzer-unix.Vfork) */
     report->error = errno;
     _exit(127);
 }
