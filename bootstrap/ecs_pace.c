@@ -7,7 +7,7 @@ static uint64_t minutes_ms(int minutes) { return (uint64_t)minutes * 60000; }
 /* When what we have has to be asked for again, in clock_ms. */
 static uint64_t due_ms(const ecs_pace_t *p)
 {
-    if (p->want != p->have) return 0;
+    if (p->want != p->have || p->want == ECS_HOLD_NOTHING) return 0;
     return p->from_ms +
            (p->want == ECS_HOLD_WORK ? minutes_ms(ECS_WORK_MIN) / 2 : minutes_ms(ECS_CRON_MIN) + ECS_GAP_MS);
 }
@@ -15,7 +15,8 @@ static uint64_t due_ms(const ecs_pace_t *p)
 ecs_step_t ecs_pace_next(const ecs_pace_t *p, uint64_t now_ms)
 {
     const ecs_step_t asleep = {.wait_ms = ECS_NEVER};
-    if (p->hopeless || (p->want == ECS_HOLD_NOTHING && p->have == ECS_HOLD_NOTHING)) return asleep;
+    if (p->hopeless || (p->want == ECS_HOLD_NOTHING && p->have == ECS_HOLD_NOTHING && !p->unsure))
+        return asleep;
     uint64_t due = due_ms(p);
     if (due < p->retry_ms) due = p->retry_ms;
     if (due > now_ms) return (ecs_step_t){.wait_ms = (int64_t)(due - now_ms)};
@@ -30,9 +31,12 @@ void ecs_pace_want(ecs_pace_t *p, ecs_hold_t want)
     if (want == ECS_HOLD_WORK) p->retry_ms = 0; /* not behind the waits of cron */
 }
 
+void ecs_pace_asks(ecs_pace_t *p, const ecs_step_t *step) { p->unsure |= step->on; }
+
 void ecs_pace_good(ecs_pace_t *p, uint64_t asked_ms)
 {
     p->have = p->want;
+    p->unsure = false;
     p->from_ms = asked_ms;
     p->retry_ms = 0;
     p->failures = 0;

@@ -18,6 +18,7 @@ typedef struct ecs_pace {
     uint64_t from_ms;      /* of that success */
     uint64_t retry_ms;     /* not before; 0: at once */
     unsigned failures;     /* in a row */
+    bool unsure;           /* an answer was lost: ECS may hold more than `have` */
     bool hopeless;         /* this task can never be protected */
 } ecs_pace_t;
 
@@ -30,6 +31,7 @@ typedef struct ecs_step {
 
 ecs_step_t ecs_pace_next(const ecs_pace_t *p, uint64_t now_ms);
 void ecs_pace_want(ecs_pace_t *p, ecs_hold_t want);
+void ecs_pace_asks(ecs_pace_t *p, const ecs_step_t *step); /* before the request */
 void ecs_pace_good(ecs_pace_t *p, uint64_t asked_ms);
 /* Full jitter up to 5 s * 2^(failures - 1), at most five minutes, and at least a second. `random`: any value. */
 void ecs_pace_bad(ecs_pace_t *p, uint64_t now_ms, uint32_t random);

@@ -25,7 +25,6 @@ enum {
 typedef struct protect {
     char url[600];
     ecs_pace_t pace;
-    bool may_be_on;
     char told[300]; /* the last answer that was logged: each change is, once */
 } protect_t;
 
@@ -44,17 +43,20 @@ static int refused(const json_t *o, const char *kind, const char *what, const ch
     return strcmp(words, "TASK_NOT_VALID") == 0 ? -2 : -1; /* not of a service: never */
 }
 
-int ecs_protect_parse(long status, const char *json, size_t len, err_t *err)
+int ecs_protect_parse(long status, const char *json, size_t len, bool on, err_t *err)
 {
     json_t *o = json_loadb(json, len, 0, NULL);
-    const json_t *failure = json_object_get(o, "failure"), *error = json_object_get(o, "error");
+    const json_t *failure = json_object_get(o, "failure"), *error = json_object_get(o, "error"),
+                 *enabled = json_object_get(json_object_get(o, "protection"), "ProtectionEnabled");
     int rc = 0;
     if (failure)
         rc = refused(failure, "failure", "Reason", "Detail", err);
     else if (error)
         rc = refused(error, "error", "Code", "Message", err);
-    else if (status != 200 || !json_is_object(json_object_get(o, "protection")))
+    else if (status != 200 || !json_is_boolean(enabled))
         rc = err_set(err, ERR_ECS_PROTECTION, "HTTP status %ld without an answer", status);
+    else if (json_is_true(enabled) != on)
+        rc = err_set(err, ERR_ECS_PROTECTION, "protection is %s, says the answer", on ? "off" : "on");
     json_decref(o);
     return rc;
 }
@@ -81,30 +83,32 @@ static int put(const protect_t *p, const ecs_step_t *step, uint64_t ms, err_t *e
                        .total_ms = ms,
                        .body_max = BODY_MAX};
     int rc = aws_http_send(&r, &answer, err);
-    if (rc == 0) rc = ecs_protect_parse(answer.status, buf_cstr(&answer.body), answer.body.len, err);
+    if (rc == 0)
+        rc = ecs_protect_parse(answer.status, buf_cstr(&answer.body), answer.body.len, step->on, err);
     aws_http_free(&answer);
     return rc;
 }
 
+/* Each change of the answer is logged, once; process 1 hears each, because its time counts. */
 static void tell(protect_t *p, const ecs_step_t *step, const err_t *err)
 {
     static const char *const FOR[] = {
         [ECS_HOLD_NOTHING] = "", [ECS_HOLD_CRON] = "cron", [ECS_HOLD_WORK] = "install or upgrade"};
+    const char *what = FOR[p->pace.want];
+    bool on = step->on && !err->id;
     char now[sizeof p->told];
-    snprintf(now, sizeof now, "%d %s %.200s", step->on, FOR[p->pace.want], err->id ? err->msg : "");
+    role_emit(json_pack("{s:s,s:b,s:i,s:s,s:s}", "event", "protection", "on", on, "minutes", step->minutes,
+                        "for", on ? what : "", "refused", err->id ? err->msg : ""));
+    snprintf(now, sizeof now, "%d %s %.200s", step->on, what, err->id ? err->msg : "");
     if (strcmp(now, p->told) == 0) return;
     snprintf(p->told, sizeof p->told, "%s", now);
     if (err->id)
         log_write(LOG_WARN_, err->id, "scale-in protection %s: %s",
                   step->on ? "is not there" : "could not be ended", err->msg);
     else if (step->on)
-        log_info("ECS does not scale this task in for %d minutes: it runs %s", step->minutes,
-                 FOR[p->pace.want]);
+        log_info("ECS does not scale this task in for %d minutes at a time: it runs %s", step->minutes, what);
     else
         log_info("ECS may scale this task in");
-    bool on = step->on && !err->id;
-    role_emit(json_pack("{s:s,s:b,s:s,s:s}", "event", "protection", "on", on, "for",
-                        !on ? "" : FOR[p->pace.want], "refused", err->id ? err->msg : ""));
 }
 
 static uint32_t any(void)
@@ -118,14 +122,12 @@ static void ask(protect_t *p, const ecs_step_t *step)
 {
     err_t err = {0};
     uint64_t began = clock_ms();
-    p->may_be_on |= step->on; /* also when its answer never comes */
+    ecs_pace_asks(&p->pace, step);
     int rc = put(p, step, ASK_MS, &err);
-    if (rc == 0) {
-        p->may_be_on = step->on;
+    if (rc == 0)
         ecs_pace_good(&p->pace, began);
-    } else {
+    else
         ecs_pace_bad(&p->pace, clock_ms(), any());
-    }
     p->pace.hopeless = rc == -2;
     tell(p, step, &err);
 }
@@ -135,7 +137,7 @@ static void release(protect_t *p)
 {
     const ecs_step_t off = {0};
     err_t err = {0};
-    if (!p->may_be_on) return;
+    if (p->pace.have == ECS_HOLD_NOTHING && !p->pace.unsure) return;
     p->pace.want = ECS_HOLD_NOTHING;
     put(p, &off, RELEASE_MS, &err);
     tell(p, &off, &err);

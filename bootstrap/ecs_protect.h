@@ -5,11 +5,12 @@
 #define MOODLECTL_BOOTSTRAP_ECS_PROTECT_H
 
 #include "base/err.h"
+#include <stdbool.h>
 #include <stddef.h>
 
-/* Pure: an answer of the agent (amazon-ecs-agent, ecs-agent/tmds/handlers/taskprotection/v1). Status 200 may hold a failure.
+/* Pure: an answer of the agent (amazon-ecs-agent, ecs-agent/tmds/handlers/taskprotection/v1). `on`: what was asked for. Status 200 may hold a failure.
  * E-ECS-PROTECTION with its words; -2: and asking again is vain. */
-int ecs_protect_parse(long status, const char *json, size_t len, err_t *err);
+int ecs_protect_parse(long status, const char *json, size_t len, bool on, err_t *err);
 
 int ecs_protect_main(int argc, char **argv);
 

@@ -157,7 +157,7 @@ static void learn_task(prepare_t *p)
     if (ecs_task_read(p->set, !changes, &task, &err) < 0) log_err(LOG_WARN_, &err);
     if (!*task.id) return;
     if (!settings_is_set(p->set, SET_member)) settings_supply(p->set, SET_member, task.id, NULL);
-    if (site_fit_memory(&p->site, task.memory_bytes)) log_info("%s", p->site.fpm_arithmetic);
+    if (site_fit_task(&p->site, task.memory_bytes, task.cpus)) log_info("%s", p->site.fpm_arithmetic);
     if (changes || p->opt.then) return;
     role_emit(json_pack("{s:s,s:s,s:s,s:s,s:s,s:s,s:s,s:I,s:f}", "event", "identity", "member",
                         settings_str(p->set, SET_member), "task", task.id, "cluster", task.cluster, "service",

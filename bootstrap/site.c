@@ -95,11 +95,14 @@ static void reckon_children(site_t *s, uint64_t memory_bytes, int cpus)
                                             cpus, s->fpm_arithmetic, sizeof s->fpm_arithmetic);
 }
 
-bool site_fit_memory(site_t *s, uint64_t memory_bytes)
+bool site_fit_task(site_t *s, uint64_t memory_bytes, double cpus)
 {
-    if (memory_bytes == 0 || memory_bytes >= memory_limit_bytes()) return false;
-    reckon_children(s, memory_bytes, memory_cpus());
-    return *s->fpm_arithmetic != '\0';
+    uint64_t memory = memory_limit_bytes();
+    int count = memory_cpus(), before = s->fpm_children;
+    if (memory_bytes > 0 && memory_bytes < memory) memory = memory_bytes;
+    if (cpus > 0 && cpus < count) count = cpus > 1 ? (int)(cpus + 0.999) : 1;
+    reckon_children(s, memory, count);
+    return s->fpm_children != before;
 }
 
 static void find_numbers(site_t *s)

@@ -33,8 +33,8 @@ typedef struct site {
 /* Fills everything but `code`. Local files only. */
 void site_find(site_t *s, const settings_t *set, problems_t *problems);
 
-/* A limit that no file here shows (0: none) made PHP-FPM's number of workers another: true. */
-bool site_fit_memory(site_t *s, uint64_t memory_bytes);
+/* Limits that no file here shows (0: none) made PHP-FPM's number of workers another: true. */
+bool site_fit_task(site_t *s, uint64_t memory_bytes, double cpus);
 
 void site_check_programs(const site_t *s, problems_t *problems);
 void site_check_data(const site_t *s,

@@ -140,7 +140,7 @@ static void put_ecs(buf_t *out, const json_t *ecs)
     if (json_is_object(protection)) {
         buf_str(out,
                 is_yes(protection, "on") ? "protected from scale-in for " : "not protected from scale-in");
-        put(out, text_of(protection, "for"));
+        if (is_yes(protection, "on")) put(out, text_of(protection, "for"));
         if (*text_of(protection, "refused")) buf_str(out, ": ");
         put(out, text_of(protection, "refused"));
     }

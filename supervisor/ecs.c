@@ -1,4 +1,5 @@
 #include "supervisor/ecs.h"
+#include "base/clock.h"
 #include "supervisor/logfmt.h"
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +13,7 @@ bool ecs_is_protected(const member_t *m)
 static const char *wanted(const member_t *m)
 {
     if (strcmp(m->state, "leading") == 0) return "work";
-    return m->cron.holder ? "cron" : "nothing";
+    return m->cron.holder || m->cron.runner ? "cron" : "nothing";
 }
 
 void ecs_hold(member_t *m)
@@ -57,11 +58,14 @@ void ecs_on_protection(member_t *m, const json_t *e)
 {
     json_decref(m->ecs.protection);
     m->ecs.protection = json_deep_copy(e);
+    m->ecs.until_ms = clock_ms() + (uint64_t)json_integer_value(json_object_get(e, "minutes")) * 60000;
     json_object_del(m->ecs.protection, "event");
 }
 
 json_t *ecs_json(const member_t *m)
 {
     if (!m->ecs.task && !m->ecs.protection) return json_null();
+    if (m->ecs.protection && clock_ms() >= m->ecs.until_ms) /* between two times of cron's */
+        json_object_set_new(m->ecs.protection, "on", json_false());
     return json_pack("{s:O?,s:O?}", "task", m->ecs.task, "protection", m->ecs.protection);
 }

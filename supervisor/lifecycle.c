@@ -377,7 +377,10 @@ static void on_changed(child_t *c, child_state_t from, const char *why)
         m->cron.holder = m->cron.running = false;
         ecs_hold(m);
     }
-    if (c->slot == SV_ADHOC && child_is_gone(c)) m->cron.runner = 0;
+    if (c->slot == SV_ADHOC && child_is_gone(c)) {
+        m->cron.runner = 0;
+        ecs_hold(m);
+    }
     if (c->state == CS_FAILED) on_failed(m, c);
     advance(m);
 }

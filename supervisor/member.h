@@ -44,6 +44,7 @@ typedef struct rotation {  /* what role secrets last said; rotation.c */
 typedef struct ecs {       /* ecs.c */
     json_t *task;          /* what role prepare learnt of the task; NULL: not on ECS, or not known */
     json_t *protection;    /* what role protect last said; NULL: nothing yet */
+    uint64_t until_ms;     /* clock_ms when that ends by itself */
     const char *told_hold; /* what it was last told to protect */
 } ecs_t;
 

@@ -144,6 +144,7 @@ static void on_adhoc(member_t *m, child_t *c, const json_t *e)
                    runner ? "this member runs ad-hoc tasks for the cluster"
                           : "this member no longer runs ad-hoc tasks");
     m->cron.runner = runner;
+    ecs_hold(m);
 }
 
 static void on_cron_success(member_t *m, child_t *c, const json_t *e)

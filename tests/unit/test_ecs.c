@@ -72,13 +72,14 @@ static void answers(void **state)
         {400, "{\"requestID\":\"1\",\"error\":{\"Code\":\"ThrottlingException\",\"Message\":\"slow\"}}", -1,
          "ThrottlingException: slow"},
         {504, "{\"error\":{\"Code\":\"RequestCanceled\",\"Message\":\"x\"}}", -1, "RequestCanceled"},
+        {200, "{\"protection\":{\"ProtectionEnabled\":false,\"TaskArn\":\"a\"}}", -1, "protection is off"},
         {200, "{}", -1, "HTTP status 200"},
         {200, "<html>", -1, "HTTP status 200"},
         {500, "{\"protection\":{}}", -1, "HTTP status 500"},
     };
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         err_t err = {0};
-        assert_int_equal(ecs_protect_parse(CASES[i].status, CASES[i].json, strlen(CASES[i].json), &err),
+        assert_int_equal(ecs_protect_parse(CASES[i].status, CASES[i].json, strlen(CASES[i].json), true, &err),
                          CASES[i].rc);
         assert_int_equal(err.id, CASES[i].rc ? ERR_ECS_PROTECTION : ERR_NONE);
         if (!strstr(err.msg, CASES[i].words)) fail_msg("%s: \"%s\"", CASES[i].json, err.msg);
@@ -152,6 +153,13 @@ static void refusals_are_waited_out(void **state)
     waits(&p, 1000, 1000); /* never at once */
     ecs_pace_want(&p, ECS_HOLD_WORK);
     asks(&p, 1000, ECS_WORK_MIN);
+    ecs_step_t lost = ecs_pace_next(&p, 1000); /* its answer never comes, and then nothing is wanted */
+    ecs_pace_asks(&p, &lost);
+    ecs_pace_want(&p, ECS_HOLD_NOTHING);
+    asks(&p, 1000, 0);
+    ecs_pace_good(&p, 1000);
+    waits(&p, 1000, ECS_NEVER);
+    ecs_pace_want(&p, ECS_HOLD_WORK);
     p.hopeless = true;
     waits(&p, 1000, ECS_NEVER);
 }
