@@ -1,5 +1,5 @@
 """One adapter a contestant: how to start services under it, and when they are all there."""
-import os, shutil, socket, subprocess, time
+import os, shutil, subprocess, time
 
 from place import DEADLINE_S
 
@@ -167,9 +167,7 @@ class Moodlectl(Contestant):
             d.mkdir()
         for name in ('nginx', 'php-fpm', 'php', 'moodlectl-role'):
             place.program(name)
-        with socket.socket() as s:
-            s.bind(('127.0.0.1', 0))
-            port = s.getsockname()[1]
+        port = place.port()
         (place.dir / 'listen').write_text(str(port))
         self.env = {
             'MOODLE_URL': 'http://127.0.0.1', 'MOODLE_DATABASE_TYPE': 'pgsql', 'MOODLE_DATABASE_HOST': '127.0.0.1',

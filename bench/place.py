@@ -8,7 +8,7 @@ class Place:
     """The directory of one start: the programs by their names, the report socket."""
 
     def __init__(self, tools, parent):
-        self.tools, self.tmpfs = tools, None
+        self.tools, self.tmpfs, self.listen, self.nginx = tools, None, None, False
         self.dir = pathlib.Path(tempfile.mkdtemp(dir=parent))
         self.dir.chmod(0o755)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -16,8 +16,27 @@ class Place:
         os.chmod(self.dir / 'report.sock', 0o777)
         self.socket.settimeout(DEADLINE_S)
 
+    def port(self):
+        if not self.listen:
+            with socket.socket() as s:
+                s.bind(('127.0.0.1', 0))
+                self.listen = s.getsockname()[1]
+        return self.listen
+
+    def use_nginx(self):
+        """The service is nginx, which writes its access lines to standard output."""
+        self.nginx = True
+        (self.dir / 'nginx.conf').write_text(
+            f'daemon off; worker_processes 1; pid {self.dir}/nginx.pid; error_log stderr warn; events {{}}\n'
+            'http { log_format json escape=json \'{"path":"$request_uri","status":$status,"seconds":$request_time,"agent":"$http_user_agent"}\';\n'
+            'access_log /dev/stdout json; keepalive_requests 1000000;\n'
+            + ''.join(f'{n}_temp_path {self.dir}/{n};\n' for n in ('client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'))
+            + f'server {{ listen 127.0.0.1:{self.port()}; location / {{ return 200 "x"; }} }} }}\n')
+
     def program(self, name, tool='service'):
         path = self.dir / name
+        if self.nginx and name.startswith(('service', 'nginx')):
+            return self.script(name, f'#!/bin/sh\nexec {shutil.which("nginx") or "/usr/sbin/nginx"} -c {self.dir}/nginx.conf\n')
         os.link(self.tools / tool, path)
         return str(path)
 
@@ -74,12 +93,15 @@ class Reader(threading.Thread):
     def __init__(self, fd):
         super().__init__(daemon=True)
         self.fd, self.lines, self.bytes, self.tail, self.paused = fd, 0, 0, b'', threading.Event()
+        self.kept = None  # a list: all that was read
         self.start()
 
     def run(self):
         while chunk := os.read(self.fd, 1 << 20):
             self.lines += chunk.count(b'\n')
             self.bytes += len(chunk)
+            if self.kept is not None:
+                self.kept.append(chunk)
             self.tail = (self.tail + chunk)[-65536:]
             while self.paused.is_set():
                 time.sleep(0.05)
@@ -101,9 +123,11 @@ class Reader(threading.Thread):
 class Session:
     """One start of a contestant with `count` services, as PID 1 of a PID namespace when this runs as root."""
 
-    def __init__(self, contestant, tools, parent, count, output=False):
+    def __init__(self, contestant, tools, parent, count, output=False, nginx=False):
         self.place, self.contestant = Place(tools, parent), contestant
         try:
+            if nginx:
+                self.place.use_nginx()
             self.start(count, output)
         except BaseException:
             self.place.close()

@@ -8,9 +8,10 @@ PID namespace of its own when this runs as root. The services, and moodlectl's n
 program (service.c), so that what is measured is the supervisor. Peers that are not installed are left out; Debian has them as tini,
 dumb-init, catatonit, runit, s6 and supervisor. --write puts the result into docs/benchmarks.md.
 """
-import argparse, os, pathlib, platform, random, shutil, signal, statistics, subprocess, sys, tempfile, threading, time
+import argparse, os, pathlib, platform, random, re, shutil, signal, statistics, subprocess, sys, tempfile, threading, time
 
 from contestants import all_contestants
+from load import Load
 from place import DEADLINE_S, Session
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -18,6 +19,7 @@ ROOT = HERE.parent
 SETTLE_S = 0.3
 LINES, ORPHANS, LINE = 300_000, 20_000, 200  # as in service.c
 IDLE_S = 20
+STALL_S = 15
 
 
 class Figure:
@@ -168,23 +170,29 @@ class Lines(Figure):
 
 
 class Stall(Figure):
-    """The reader of PID 1's standard output stops. Is the service that writes 300,000 lines done within 5 s all the same, and how long does
-    PID 1 take to end at SIGTERM (at most 15 s are waited)?"""
-    columns = {'service runs on': None, 'SIGTERM to exit, ms': None}
+    """nginx is the service, its access log is PID 1's standard output, and 900 requests a second come for 15 s. Then the same while nobody
+    reads that output: how many requests are answered. The reader goes on for a while: are the lines that are missing counted by a line
+    in the log? It stops again, and PID 1 gets SIGTERM: how long until it has ended (at most 15 s are waited)?"""
+    columns = {'answered, reader lives': None, 'answered, reader stopped': None, 'share': None, 'lines missing': None, 'of them told': None,
+               'SIGTERM to exit, stopped, ms': None}
     once = True
 
     def measure(self, c):
-        with self.session(c, 1, output=True) as s:
-            s.ready(1)
+        with self.session(c, 1, output=True, nginx=True) as s:
+            load = Load(s.place.port())
+            load.await_answer(DEADLINE_S)
+            s.reader.kept = []
+            free = load.run(STALL_S)
             s.reader.paused.set()
-            time.sleep(SETTLE_S)
-            os.kill(s.service(), signal.SIGUSR2)
-            s.place.socket.settimeout(5)
-            try:
-                s.place.report('written')
-                runs = 1
-            except TimeoutError:
-                runs = 0
+            stopped = load.run(STALL_S)
+            s.reader.paused.clear()
+            time.sleep(3)
+            text = b''.join(s.reader.kept)
+            missing = load.answered - text.count(b'"path":"/bench/')
+            told = sum(int(n) for n in re.findall(rb'(\d+) access lines of nginx', text))
+            s.reader.kept = None
+            s.reader.paused.set()
+            load.run(1)
             timer = threading.Timer(DEADLINE_S, s.launcher.kill)
             timer.start()
             try:
@@ -193,7 +201,7 @@ class Stall(Figure):
                 gone = DEADLINE_S * 1000
             timer.cancel()
             s.reader.paused.clear()
-            return runs, gone
+            return free, stopped, round(stopped / free, 3), missing, told, gone
 
 
 FIGURES = {f.__name__.lower(): f for f in (Startup, Memory, Idle, Signal, Restart, Reap, Lines, Stall)}
