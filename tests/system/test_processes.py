@@ -2,13 +2,14 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import time
 
 from lib.case import check, equal, test
 from lib.member import command_output
-from lib.proc import free_port, send, wait_for
+from lib.proc import free_port, run, send, wait_for
 from lib.site import ADMIN_PASSWORD
 
 
@@ -384,3 +385,19 @@ def what_nginx_must_not_serve(t):
     check(ADMIN_PASSWORD not in text, "a password in the log")
     m.get("/-/ready")
     check(not [o for o in m.log(src="nginx.access") if "/-/ready" in json.dumps(o)], "health checks are in the access log")
+
+
+@test(dbs=("pgsql",))
+def a_message_of_php_is_one_line(t):
+    """PHP-FPM's workers may log in two ways at once: to its own log and to nginx. One message is one line, with PHP's severity."""
+    tree = t.folder.make(f"{t.name}-code", mode=0o755)
+    shutil.rmtree(tree)
+    run(["cp", "-a", t.code.path("base"), tree], seconds=300)
+    with open(os.path.join(tree, "local", "say.php"), "w") as f:
+        f.write("<?php\nerror_log('said once'); trigger_error('warned once', E_USER_WARNING); echo 'done';\n")
+    m, = t.site(installed="base").serve((1,), release=tree)
+    equal(m.get("/local/say.php").text, "done", "the page")
+    m.wait_log("the second message", lambda o: "warned once" in o.get("msg", ""))
+    time.sleep(1)
+    said = [(o["src"], o["level"], o["msg"]) for o in m.log() if "once" in o.get("msg", "")]
+    equal([(src, level) for src, level, _ in said], [("php", "notice"), ("php", "warn")], f"who said it: {said}")
