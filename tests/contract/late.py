@@ -106,7 +106,7 @@ def daemons(member):
 def daemons_of_a_script(site, env):
     """A script leaves a daemon in a session of its own, with another parent. It ends with the script, whatever ends that: the script
     itself, a SIGKILL to the script, to its keeper or to the role, or the deadline while the role hangs."""
-    lead = installed(site, 1, cron_keepalive_s=1, lease_scale=25)[0]
+    lead = installed(site, 1, cron_keepalive_s=4, lease_scale=25)[0]  # time enough to harm a script that has just begun
     prepend(lead.member, DAEMON)
     cron = lead.member.start("cron")
     for harm in ("none", "script", "keeper", "hang", "role"):
