@@ -8,6 +8,7 @@ static void open_with(logjoin_t *j, const logtext_t *t, log_level_t level)
     j->above.bytes = NULL;
     j->level = level;
     j->lines = 1;
+    j->more = logtext_more(t, MORE_NONE);
     buf_clear(&j->text);
     buf_add(&j->text, t->bytes, t->len);
 }
@@ -27,7 +28,6 @@ static void close_open(logjoin_t *j, logjoin_fn *fn, void *arg)
 {
     if (!j->lines) return;
     j->lines = 0;
-    j->any = false;
     fn(arg, j->level, buf_cstr(&j->text), j->text.len, j->above.head, true);
     buf_clear(&j->text);
 }
@@ -41,8 +41,9 @@ void logjoin_line(logjoin_t *j, stream_kind_t kind, log_level_t level, const cha
         return;
     }
     logtext_t t = logtext_read(kind, bytes, len);
-    if (j->lines && j->lines < JOIN_LINES_MAX && (logtext_continues(kind, &t, &j->above) || j->any)) {
-        if (logtext_is_trace(&t)) j->any = logtext_is_debug_info(&t);
+    if (j->lines && j->lines < JOIN_LINES_MAX &&
+        (logtext_continues(kind, &t, &j->above) || (j->more && !t.has_level))) {
+        j->more = logtext_more(&t, j->more);
         add_line(j, t.bytes, t.len, fn, arg);
         if (logtext_is_closed(kind, t.bytes, t.len)) close_open(j, fn, arg);
         return;

@@ -16,10 +16,10 @@ enum {
 };
 
 typedef struct logjoin {
-    logtext_t above; /* of the open message's first line; bytes are not kept */
-    buf_t text;      /* the open message */
-    unsigned lines;  /* of it; 0: none is open */
-    bool any;        /* the next line belongs to it, whatever it is */
+    logtext_t above;     /* of the open message's first line; bytes are not kept */
+    buf_t text;          /* the open message */
+    unsigned lines;      /* of it; 0: none is open */
+    logtext_more_t more; /* the next line belongs to it, whatever it is */
     log_level_t level, last_level;
 } logjoin_t;
 

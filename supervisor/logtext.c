@@ -139,11 +139,13 @@ static void read_php(logtext_t *t, rest_t r)
         text = behind(text, n);
     }
     t->head = n;
-    t->stamped = n > 0 && zone;
     const char *colon = by_fpm ? memchr(text.p, ' ', text.len < 10 ? text.len : 10) : NULL;
     rest_t inner = colon ? behind(text, (size_t)(colon + 1 - text.p)) : text;
-    t->has_level |= LEVEL_IN(PHP_WORDS, skip_message(text), &t->level) ||
-                    LEVEL_IN(PHP_WORDS, skip_message(inner), &t->level);
+    bool sent = starts(
+        inner,
+        "PHP message: "); /* "NOTICE: PHP message: ", when its log cannot be opened: to standard error, without a time */
+    t->stamped = (n > 0 && zone) || sent;
+    t->has_level |= LEVEL_IN(PHP_WORDS, skip_message(sent ? inner : text), &t->level);
 }
 
 logtext_t logtext_read(stream_kind_t kind, const char *bytes, size_t len)
@@ -173,7 +175,26 @@ bool logtext_is_trace(const logtext_t *t)
     return false;
 }
 
-bool logtext_is_debug_info(const logtext_t *t) { return starts(text_of(t), "Debug info:"); }
+/* "... in /f.php on line 12", or with an exception "... in /f.php:12" */
+static bool ends_with_place(rest_t r)
+{
+    static const char WORD[] = "on line ";
+    size_t n = r.len;
+    while (n && is_digit(r.p[n - 1])) n--;
+    if (n == r.len || n == 0) return false;
+    return r.p[n - 1] == ':' ||
+           (n >= sizeof WORD - 1 && memcmp(r.p + n - (sizeof WORD - 1), WORD, sizeof WORD - 1) == 0);
+}
+
+logtext_more_t logtext_more(const logtext_t *t, logtext_more_t now)
+{
+    rest_t r = text_of(t);
+    if (logtext_is_trace(t)) return starts(r, "Debug info:") ? MORE_TEXT : MORE_NONE;
+    bool php = starts(r, "PHP ") || starts(r, "Fatal error: ");
+    if (now == MORE_NONE && !php) return MORE_NONE;
+    if (now == MORE_TEXT) return MORE_TEXT;
+    return ends_with_place(r) ? MORE_NONE : MORE_MESSAGE;
+}
 
 bool logtext_opens(stream_kind_t kind, const logtext_t *t)
 {

@@ -28,8 +28,10 @@ logtext_t logtext_read(stream_kind_t kind, const char *bytes, size_t len);
 bool logtext_opens(stream_kind_t kind, const logtext_t *t);
 /* A line of a stack trace or of what else stands below a message. */
 bool logtext_is_trace(const logtext_t *t);
-/* "Debug info:" of Moodle's tasks: what follows is free text, up to the next such line. */
-bool logtext_is_debug_info(const logtext_t *t);
+/* What of a message must follow in the next line: nothing; the rest of PHP's message, which ends with a place; free text up to the next
+ * line of a trace (Moodle's "Debug info:"). `now`: what was wanted before this line. */
+typedef enum { MORE_NONE, MORE_MESSAGE, MORE_TEXT } logtext_more_t;
+logtext_more_t logtext_more(const logtext_t *t, logtext_more_t now);
 /* Does it belong to the message `above`, which opened? */
 bool logtext_continues(stream_kind_t kind, const logtext_t *t, const logtext_t *above);
 /* nginx: is what FastCGI sent quoted to its end? */

@@ -117,6 +117,19 @@ def stop_while_it_warms_up(t):
     stops_quickly(m, 5)
 
 
+@test(dbs=("pgsql",), standin=True)
+def what_php_says_is_one_message(t):
+    """The real php-fpm: a chain of exceptions, a warning and a backtrace, each one line of the log with its severity, and none twice."""
+    m, = t.site(installed="base").serve((1,))
+    equal(m.get("/local/fail.php").status, 500, "status")
+    m.wait_log("the exception", lambda o: "LogicException: outer" in o.get("msg", ""), 10)
+    said = [o for o in m.log() if any(w in o.get("msg", "") for w in ("something old", "watch out", "RuntimeException", "Stack trace", "* line", "thrown in"))]
+    equal([(o["src"], o["level"]) for o in said], [("php", "notice"), ("php", "warn"), ("php", "error")], "sources and levels")
+    check("* line 3 of /y.php" in said[0]["msg"], f"the backtrace: {said[0]}")
+    for part in ("inner,\nof two lines", "Stack trace:\n#0", "Next LogicException: outer", "thrown in"):
+        check(part in said[2]["msg"], f"{part!r} in {said[2]}")
+
+
 @test(dbs=("pgsql",))
 def other_stop_signals(t):
     site = t.site(installed="base", MOODLECTL_LAME_DUCK="1s")

@@ -102,6 +102,36 @@ static void test_fpm_wrapping(void **state)
         "info|[25-Nov-2026 07:00:01] NOTICE: PHP message: PHP Deprecated:  old in /f\n");
 }
 
+/* As php-fpm 8.2 writes them to standard error, its worker not being allowed to open its log, and php in the command line. */
+static void test_without_a_time(void **state)
+{
+    (void)state;
+    assert_string_equal(
+        join(STREAM_PHP,
+             "NOTICE: PHP message: Debugging: old in \n* line 12 of /lib/x.php: call to debugging()\n"
+             "NOTICE: PHP message: PHP Warning:  watch out in /f.php on line 3\n"
+             "NOTICE: PHP message: PHP Fatal error:  Uncaught RuntimeException: inner\nof two lines in "
+             "/f.php:4\n"
+             "Stack trace:\n#0 {main}\nNext LogicException: outer in /f.php:5\nStack trace:\n#0 {main}\n  "
+             "thrown in /f.php on line 5\n"),
+        "notice|NOTICE: PHP message: Debugging: old in \n* line 12 of /lib/x.php: call to debugging()\n"
+        "warn|NOTICE: PHP message: PHP Warning:  watch out in /f.php on line 3\n"
+        "error|NOTICE: PHP message: PHP Fatal error:  Uncaught RuntimeException: inner\nof two lines in "
+        "/f.php:4\n"
+        "Stack trace:\n#0 {main}\nNext LogicException: outer in /f.php:5\nStack trace:\n#0 {main}\n  thrown "
+        "in /f.php on line 5\n");
+    assert_string_equal(join(STREAM_EVENTS, "PHP Warning:  watch out in /f.php on line 3\nplain\n"
+                                            "PHP Fatal error:  Uncaught RuntimeException: inner\nof two "
+                                            "lines in /f.php:4\nStack trace:\n#0 {main}\n\n"
+                                            "Next LogicException: outer in /f.php:5\nStack trace:\n#0 "
+                                            "{main}\n  thrown in /f.php on line 5\nplain\n"),
+                        "warn|PHP Warning:  watch out in /f.php on line 3\nwarn|plain\n"
+                        "error|PHP Fatal error:  Uncaught RuntimeException: inner\nof two lines in "
+                        "/f.php:4\nStack trace:\n#0 {main}\n"
+                        "Next LogicException: outer in /f.php:5\nStack trace:\n#0 {main}\n  thrown in /f.php "
+                        "on line 5\nwarn|plain\n");
+}
+
 static void test_nginx_levels_and_what_php_sent(void **state)
 {
     (void)state;
@@ -166,6 +196,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_php_exception_with_trace),
         cmocka_unit_test(test_moodle_backtraces),
+        cmocka_unit_test(test_without_a_time),
         cmocka_unit_test(test_cron_output),
         cmocka_unit_test(test_fpm_wrapping),
         cmocka_unit_test(test_nginx_levels_and_what_php_sent),
