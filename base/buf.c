@@ -140,20 +140,24 @@ static size_t plain_words(const unsigned char *s, size_t len)
     return i;
 }
 
-void buf_json(buf_t *b, const char *bytes, size_t len)
+size_t buf_json_plain(const char *bytes, size_t len)
 {
     const unsigned char *s = (const unsigned char *)bytes;
-    size_t i = 0;
-    while (i < len) {
-        size_t start = i;
-        for (;;) { /* the longest run that needs no escape */
-            i += plain_words(s + i, len - i);
-            while (i < len && is_plain(s[i])) i++;
-            size_t n = i < len && s[i] >= 0x80 ? utf8_len(s + i, len - i) : 0;
-            if (n == 0) break;
-            i += n;
-        }
-        if (i > start) buf_add(b, bytes + start, i - start);
-        if (i < len) json_escape_byte(b, s[i++]);
+    for (size_t i = 0;;) {
+        i += plain_words(s + i, len - i);
+        while (i < len && is_plain(s[i])) i++;
+        size_t n = i < len && s[i] >= 0x80 ? utf8_len(s + i, len - i) : 0;
+        if (n == 0) return i;
+        i += n;
+    }
+}
+
+void buf_json(buf_t *b, const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        size_t n = buf_json_plain(bytes + i, len - i);
+        if (n) buf_add(b, bytes + i, n);
+        i += n;
+        if (i < len) json_escape_byte(b, (unsigned char)bytes[i++]);
     }
 }

@@ -24,5 +24,7 @@ const char *buf_cstr(const buf_t *b); /* never NULL */
 /* JSON string contents (without the quotes): escapes quotes, backslash, control characters; valid UTF-8 passes; an invalid
  * byte 0xNN becomes the four characters \xNN (written \\xNN in JSON), so nothing is lost. */
 void buf_json(buf_t *b, const char *bytes, size_t len);
+/* Length of the longest start that stands in a JSON string as it is. */
+size_t buf_json_plain(const char *bytes, size_t len);
 
 #endif

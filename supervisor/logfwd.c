@@ -1,11 +1,11 @@
 #include "supervisor/logfwd.h"
 #include "base/fd.h"
+#include "base/json_check.h"
 #include "base/redact.h"
 #include "supervisor/lineio.h"
 #include "supervisor/logjoin.h"
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -78,15 +78,6 @@ static void watch_php(const char *bytes, size_t len)
         if (memmem(bytes, len, words[i], strlen(words[i]))) watch.fn(watch.arg);
 }
 
-static bool is_json_object(const char *bytes, size_t len)
-{
-    if (len < 2 || bytes[0] != '{' || bytes[len - 1] != '}') return false;
-    json_t *o = json_loadb(bytes, len, 0, NULL);
-    bool is = json_is_object(o);
-    json_decref(o);
-    return is;
-}
-
 static log_level_t access_level(const char *json, size_t len)
 {
     const char *s = memmem(json, len, "\"status\":", 9);
@@ -125,7 +116,7 @@ static void on_message(void *arg, log_level_t level, const char *bytes, size_t l
         return;
     }
     logfold_remember(&s->fold, level, bytes + head, len - head);
-    if (is_json_object(bytes, len))
+    if (json_check_object(bytes, len))
         logfmt_child_object(s->src, level, false, bytes, len);
     else
         logfmt_child(s->src, level, bytes, len, NULL, true);
@@ -133,7 +124,7 @@ static void on_message(void *arg, log_level_t level, const char *bytes, size_t l
 
 static bool is_access(stream_t *s, const char *bytes, size_t len)
 {
-    if (s->kind != STREAM_NGINX || !is_json_object(bytes, len)) return false;
+    if (s->kind != STREAM_NGINX || !json_check_object(bytes, len)) return false;
     log_level_t level = access_level(bytes, len);
     if (!access_lines.dropped) logfmt_child_object("nginx.access", level, true, bytes, len);
     if (access_lines.fn) access_lines.fn(access_lines.arg, bytes, len);
