@@ -13,6 +13,7 @@ class Contestant:
     """One adapter: how to start `count` services under it, and when they are all there."""
     env = {}
     service = 'service'  # the name of the child that measures act on
+    writers = ('service', 'service0', 'service1', 'run')  # the names of its services
     most = 2             # services that it can have
     last = None          # the name of the service that it starts last; None: any
     restarts = True      # starts again what dies
@@ -156,7 +157,7 @@ class S6Log(S6):
 
 class Moodlectl(Contestant):
     name, what = 'moodlectl', 'moodlectl run, with tiny programs for nginx, PHP-FPM, PHP and the roles'
-    service, last = 'nginx', 'php-fpm'
+    service, last, writers = 'nginx', 'php-fpm', ('nginx', 'php-fpm')
 
     def __init__(self, build):
         self.build = build

@@ -93,15 +93,16 @@ class Reader(threading.Thread):
     def __init__(self, fd):
         super().__init__(daemon=True)
         self.fd, self.lines, self.bytes, self.tail, self.paused = fd, 0, 0, b'', threading.Event()
-        self.kept = None  # a list: all that was read
+        self.kept = None  # a list: (when, ns; bytes) of all that was read
         self.start()
 
     def run(self):
         while chunk := os.read(self.fd, 1 << 20):
+            now = time.monotonic_ns()
             self.lines += chunk.count(b'\n')
             self.bytes += len(chunk)
             if self.kept is not None:
-                self.kept.append(chunk)
+                self.kept.append((now, chunk))
             self.tail = (self.tail + chunk)[-65536:]
             while self.paused.is_set():
                 time.sleep(0.05)
@@ -173,11 +174,14 @@ class Session:
                 pass  # gone meanwhile
         return below
 
+    def services(self, names):
+        """The pids of the services that were started under these names."""
+        return [pid for pid in self.split()[1] if os.path.basename(open(f'/proc/{pid}/cmdline').read().split('\0')[0]) in names]
+
     def service(self):
         """The pid of the service that measures act on."""
-        for pid in self.split()[1]:
-            if os.path.basename(open(f'/proc/{pid}/cmdline').read().split('\0')[0]) == self.contestant.service:
-                return pid
+        for pid in self.services([self.contestant.service]):
+            return pid
         raise RuntimeError(f'{self.contestant.name} has no {self.contestant.service}')
 
     def term(self):

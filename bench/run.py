@@ -3,7 +3,7 @@
 
     bench/run.py [FIGURE...] [--quick] [--runs N] [--only NAME,...] [--build DIR] [--write]
 
-Without a FIGURE all of them: startup memory idle signal restart reap lines stall. Every contestant (contestants.py) is PID 1 of a
+Without a FIGURE all of them: startup memory idle signal restart reap lines latency whole stall. Every contestant (contestants.py) is PID 1 of a
 PID namespace of its own when this runs as root. The services, and moodlectl's nginx, PHP-FPM, PHP and role program, are one tiny
 program (service.c), so that what is measured is the supervisor. Peers that are not installed are left out; Debian has them as tini,
 dumb-init, catatonit, runit, s6 and supervisor. --write puts the result into docs/benchmarks.md.
@@ -77,6 +77,10 @@ class Memory(Figure):
                 s.place.report('reaped')
             time.sleep(SETTLE_S)
             return pss, anon, len(pids), memory_kib(s.split()[0])[0]
+
+
+def cpu_ns(pids):
+    return sum(int(open(f'/proc/{p}/schedstat').read().split()[0]) for p in pids)
 
 
 class Idle(Figure):
@@ -160,13 +164,54 @@ class Lines(Figure):
             time.sleep(SETTLE_S)
             pids = s.split()[0]
 
-            def cpu():
-                return sum(int(open(f'/proc/{p}/schedstat').read().split()[0]) for p in pids)
-            before = cpu()
+            before = cpu_ns(pids)
             s.reader.mark()
             os.kill(s.service(), signal.SIGUSR2)
             seconds = s.reader.await_lines(LINES)
-            return LINES / seconds / 1e3, (cpu() - before) / 1e3 / LINES
+            return LINES / seconds / 1e3, (cpu_ns(pids) - before) / 1e3 / LINES
+
+
+class Latency(Figure):
+    """2,000 lines of 200 bytes a second for 3 s: from each write of the service to the return of the read behind PID 1, which is Python's here
+    and has its share in it; and the CPU of the supervising processes."""
+    once = True
+    columns = {'median, µs': 'wrap loop', '99 %, µs': 'wrap loop', 'CPU, µs a line': 'wrap loop'}
+
+    def measure(self, c):
+        with self.session(c, 1, output=True) as s:
+            s.ready(1)
+            time.sleep(SETTLE_S)
+            pids = s.split()[0]
+            before = cpu_ns(pids)
+            s.reader.kept = []
+            os.kill(s.service(), signal.SIGHUP)
+            s.place.report('paced')
+            time.sleep(SETTLE_S)
+            cpu = cpu_ns(pids) - before
+            took = sorted((now - int(sent)) / 1e3 for now, chunk in s.reader.kept for sent in re.findall(rb'sent (\d+) x', chunk))
+            return took[len(took) // 2], took[len(took) * 99 // 100], cpu / 1e3 / len(took)
+
+
+class Whole(Figure):
+    """Two services write 300,000 lines each at once: the lines on PID 1's standard output that are not whole, and those that never came."""
+    once = True
+    columns = {'broken': None, 'missing': None}
+
+    def measure(self, c):
+        if c.most < 2:
+            return None, None
+        with self.session(c, 2, output=True) as s:
+            s.ready(2)
+            time.sleep(SETTLE_S)
+            s.reader.kept = []
+            for pid in s.services(c.writers):
+                os.kill(pid, signal.SIGUSR2)
+            for _ in range(2):
+                s.place.report('written')
+            time.sleep(2)
+            lines = [line for line in b''.join(chunk for _, chunk in s.reader.kept).split(b'\n') if line.count(b'x') > 20 or re.search(rb'\d{7} ', line)]
+            whole = sum(bool(re.search(rb'(^|")\d{7} x{191}("|$)', line)) for line in lines)
+            return len(lines) - whole, 2 * LINES - whole
 
 
 class Stall(Figure):
@@ -187,7 +232,7 @@ class Stall(Figure):
             stopped = load.run(STALL_S)
             s.reader.paused.clear()
             time.sleep(3)
-            text = b''.join(s.reader.kept)
+            text = b''.join(chunk for _, chunk in s.reader.kept)
             missing = load.answered - text.count(b'"path":"/bench/')
             told = sum(int(n) for n in re.findall(rb'(\d+) access lines of nginx', text))
             s.reader.kept = None
@@ -204,7 +249,7 @@ class Stall(Figure):
             return free, stopped, round(stopped / free, 3), missing, told, gone
 
 
-FIGURES = {f.__name__.lower(): f for f in (Startup, Memory, Idle, Signal, Restart, Reap, Lines, Stall)}
+FIGURES = {f.__name__.lower(): f for f in (Startup, Memory, Idle, Signal, Restart, Reap, Lines, Latency, Whole, Stall)}
 
 
 def show(values):
@@ -260,7 +305,7 @@ def document(figures, contestants, results, runs, load):
              'compare within a table, not across machines. Requests lost when one member is stopped, beside the same inits: docs/drain.md',
              '(`./dev drain-matrix peers`).', '',
              f'* Machine: {machine()}; load average {load[0]:.1f} before, {os.getloadavg()[0]:.1f} after',
-             f'* Runs of each contestant: {runs}; {max(1, runs // 5)} of the slow figures (memory, idle, reap, stall)',
+             f'* Runs of each contestant: {runs}; {max(1, runs // 5)} of the slow figures (memory, idle, reap, latency, whole, stall)',
              f'* {"Each contestant was PID 1 of a PID namespace of its own" if os.geteuid() == 0 else "Not root: the contestants were ordinary processes"}']
     for name, figure in figures.items():
         lines += ['', f'## {name}', '', ' '.join(figure.__doc__.split()), '', table(figure, contestants, results[name])]

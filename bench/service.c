@@ -5,8 +5,9 @@
  *   php             ends at once
  *   moodlectl-role  `prepare` says that everything is rendered and ends, `lead` says that the database is current and stays
  * Told by a signal, whatever it plays: SIGUSR1 leaves ORPHANS dead children to PID 1 at once and reports when the last has been
- * reaped ("reaped NS", the time it took); SIGUSR2 writes LINES lines of 200 bytes to standard output ("written NS"). A stop is
- * reported with the time it came ("stopped NS").
+ * reaped ("reaped NS", the time it took); SIGUSR2 writes LINES lines of 200 bytes to standard output ("written NS"); SIGHUP writes a
+ * line every half millisecond, SLOW_LINES of them, each with the time of its write ("paced NS"). A stop is reported with the time it
+ * came ("stopped NS").
  * Files and the report socket lie beside the program: a supervisor may give its children any environment. */
 #include <errno.h>
 #include <limits.h>
@@ -25,7 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ORPHANS = 20000, LINES = 300000 };
+enum { ORPHANS = 20000, LINES = 300000, SLOW_LINES = 6000, PACE_NS = 500000 };
 
 static char dir[PATH_MAX - 64];
 
@@ -121,12 +122,29 @@ static void write_lines(void)
     report("written", now_ns() - begin);
 }
 
+static void write_paced(void)
+{
+    char line[201];
+    memset(line, 'x', sizeof line);
+    uint64_t begin = now_ns(), due = begin;
+    for (int i = 0; i < SLOW_LINES; i++, due += PACE_NS) {
+        struct timespec until = {(time_t)(due / 1000000000u), (long)(due % 1000000000u)};
+        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        int n = snprintf(line, sizeof line, "sent %llu ", (unsigned long long)now_ns());
+        line[n] = 'x';
+        line[199] = '\n';
+        if (write(STDOUT_FILENO, line, 200) < 0) _exit(1);
+    }
+    report("paced", now_ns() - begin);
+}
+
 static void obey(void)
 {
     int sig = wanted;
     wanted = 0;
     if (sig == SIGUSR1) leave_orphans();
     if (sig == SIGUSR2) write_lines();
+    if (sig == SIGHUP) write_paced();
 }
 
 static void say(const char *line)
@@ -201,6 +219,7 @@ int main(int argc, char **argv)
     struct sigaction order = {.sa_handler = on_order};
     sigaction(SIGUSR1, &order, NULL);
     sigaction(SIGUSR2, &order, NULL);
+    sigaction(SIGHUP, &order, NULL);
     if (strcmp(name, "php") == 0) return 0;
     find_dir();
     report(name, born);
