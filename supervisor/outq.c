@@ -16,12 +16,13 @@
 #include <unistd.h>
 
 enum {
-    BATCH = 128 * 1024,               /* gathered before a write */
-    RING_LIMIT = 4 * 1024 * 1024 / 3, /* 4 MiB in all */
-    PROGRESS = 64 * 1024,  /* a pipe's capacity: a reader that takes less in READER_DEAD_MS makes none */
-    LAST_TRY_MS = 200,     /* of a reader that takes nothing, before exit */
-    CROWDED = 1024 * 1024, /* waiting bytes above which services are held back while the reader lives */
-    READER_DEAD_MS = 300,  /* no progress for so long: services go on and lines are dropped */
+    GATHERED = 128 * 1024,    /* before a write */
+    BATCH = 1024 * 1024,      /* the oldest of what waits, as it will be written */
+    RING_LIMIT = 1024 * 1024, /* with the batch 4 MiB in all */
+    PROGRESS = 64 * 1024,     /* a pipe's capacity: a reader that takes less in READER_DEAD_MS makes none */
+    LAST_TRY_MS = 200,        /* of a reader that takes nothing, before exit */
+    CROWDED = 512 * 1024,     /* waiting bytes above which services are held back while the reader lives */
+    READER_DEAD_MS = 300,     /* no progress for so long: services go on and lines are dropped */
     RELIEF_MS = 5,
     BUSY = 8 * 1024, /* lines wrote so much at once: memory is given back when it is quiet again */
     QUIET_MS = 100,
@@ -164,6 +165,18 @@ static size_t waiting_bytes(void)
     return n;
 }
 
+/* Room in the batch, where what has been written of it may make some. False: the line has to wait in a ring. */
+static bool batch_has_room(size_t len)
+{
+    if (waiting_bytes()) return false;
+    if (q.len + len > BATCH && q.sent >= BATCH / 2) {
+        memmove(q.batch, q.batch + q.sent, q.len - q.sent);
+        q.len -= q.sent;
+        q.sent = 0;
+    }
+    return q.len + len <= BATCH;
+}
+
 static void progress(size_t n)
 {
     q.taken += n;
@@ -286,8 +299,8 @@ void outq_line(out_class_t cls, const char *src, const char *bytes, size_t len)
         return;
     }
     q.seq++;
-    if (!q.waiting && q.len + len > BATCH) flush();
-    if (!q.waiting && q.len + len <= BATCH) {
+    if (!q.waiting && q.len + len > GATHERED) flush();
+    if (batch_has_room(len)) {
         memcpy(q.batch + q.len, bytes, len);
         q.len += len;
         return;
@@ -309,7 +322,7 @@ static void on_relief(uv_timer_t *timer)
 
 bool outq_is_crowded(void)
 {
-    if (q.fd < 0 || !q.waiting || waiting_bytes() < CROWDED) return false;
+    if (q.fd < 0 || !q.waiting || q.len - q.sent + waiting_bytes() < CROWDED) return false;
     if (uv_now(q.loop) - q.progress_ms > READER_DEAD_MS) return false;
     uv_timer_start(&q.relief, on_relief, RELIEF_MS, 0);
     return true;
