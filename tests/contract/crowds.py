@@ -25,7 +25,9 @@ def fifty_members(site, env):
         return all(r.state()[0] == "current" for r in leads)
     wait_for("all are current", done, 180, pause=0.5)
     check(runs(site) == ["ok"], f"runs {site.deploy_runs()}")
-    check(sum(("leading", "") in r.states() for r in leads) == 1, "more than one led")
+    # one that saw an empty database a moment ago may still win the lock after the installer, look again and find nothing to do
+    installers = [r for r in leads if any(e["event"] == "line" and e.get("src") == "install" for e in r.events())]
+    check(len(installers) == 1, f"{len(installers)} installed")
     check(most <= 2 * 50, f"{most} connections")
     loud = [(r.member.name, e["msg"]) for r in leads for e in r.events() if e["event"] == "log" and e["level"] in ("error", "fatal")]
     check(not loud, f"errors: {loud[:5]}")
