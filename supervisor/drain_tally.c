@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NUMBER_MAX = 1000000000 };
+
 /* The number behind "key": of the format's own text; a client's words stand inside quotes, where a quote is written \". */
 static double number_of(const char *json, size_t len, const char *key)
 {
@@ -11,7 +13,8 @@ static double number_of(const char *json, size_t len, const char *key)
     at += strlen(key);
     size_t n = len - (size_t)(at - json);
     memcpy(digits, at, n < sizeof digits - 1 ? n : sizeof digits - 1);
-    return strtod(digits, NULL);
+    double number = strtod(digits, NULL);
+    return number >= 0 && number < NUMBER_MAX ? number : 0; /* not what nginx writes, nor is nan */
 }
 
 void drain_tally_line(drain_tally_t *t, const char *json, size_t len, bool time_is_up)

@@ -3,6 +3,7 @@
 #include "supervisor/nginx_load.h"
 #include "supervisor/tcp_resets.h"
 #include "test.h"
+#include <stdio.h>
 #include <string.h>
 
 #define LINE(status, completed, seconds)                                                                     \
@@ -40,6 +41,13 @@ static void test_a_line_of_another_shape_is_harmless(void **state)
     count(&t, "{\"completed\":true,\"seconds\":", false);
     assert_int_equal(t.completed, 1);
     assert_int_equal(t.aborted, 1);
+    static const char *const seconds[] = {"1e26", "-1", "nan", "inf", "0x1p99"};
+    for (size_t i = 0; i < sizeof seconds / sizeof *seconds; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "{\"completed\":true,\"seconds\":%s}", seconds[i]);
+        count(&t, line, false);
+    }
+    assert_int_equal(t.completed, 6);
     assert_int_equal(t.longest_ms, 0);
 }
 
