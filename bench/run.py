@@ -11,7 +11,7 @@ dumb-init, catatonit, runit, s6 and supervisor. --write puts the result into doc
 import argparse, os, pathlib, platform, random, re, shutil, signal, statistics, subprocess, sys, tempfile, threading, time
 
 from contestants import all_contestants
-from load import Load
+from nginx_clients import Load
 from place import DEADLINE_S, Session
 
 HERE = pathlib.Path(__file__).resolve().parent
