@@ -13,7 +13,7 @@ ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:moodle/database-A
 
 class FakeAws:
     def __init__(self, t):
-        self.process = subprocess.Popen([sys.executable, os.path.join(TOP, "tests", "aws", "fake_aws.py")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(["setpriv", "--pdeathsig=KILL", "--", sys.executable, os.path.join(TOP, "tests", "aws", "fake_aws.py")], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         t.stack.callback(self.stop)
         self.address = self.process.stdout.readline().strip()
         if not self.address:
