@@ -74,6 +74,12 @@ int environment_take(int fd, err_t *err)
     return all ? 0 : -1;
 }
 
+int environment_take_option(int argc, char **argv, err_t *err)
+{
+    bool given = argc == 3 && strcmp(argv[1], "--environment") == 0;
+    return given ? environment_take((int)strtol(argv[2], NULL, 10), err) : 0;
+}
+
 void environment_wipe(char **envp)
 {
     for (; *envp; envp++) secret_wipe(*envp, strlen(*envp));

@@ -11,6 +11,8 @@ int environment_pack(char *const *envp, err_t *err);
 char **environment_unpack(int fd, err_t *err);
 /* Makes it this process's own (libraries read it too: libcurl its proxies) and closes the descriptor. */
 int environment_take(int fd, err_t *err);
+/* The same for a role whose only words are "--environment" and the descriptor's number; without them nothing is done. */
+int environment_take_option(int argc, char **argv, err_t *err);
 /* Zeroes the strings in place: proc(5) shows the memory that they had at exec. Their readers must have copied what they need. */
 void environment_wipe(char **envp);
 

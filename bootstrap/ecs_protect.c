@@ -160,8 +160,7 @@ int ecs_protect_main(int argc, char **argv)
     static protect_t p;
     err_t err = {0};
     role_begin();
-    if (argc == 3 && strcmp(argv[1], "--environment") == 0 &&
-        environment_take((int)strtol(argv[2], NULL, 10), &err) < 0) {
+    if (environment_take_option(argc, argv, &err) < 0) {
         log_err(LOG_ERROR_, &err);
         return err_status(err.id);
     }

@@ -205,8 +205,7 @@ int rotate_main(int argc, char **argv, const rotate_login_t *login)
     rotate_why_t why;
     err_t err = {0};
     role_begin();
-    if (argc == 3 && strcmp(argv[1], "--environment") == 0 &&
-        environment_take((int)strtol(argv[2], NULL, 10), &err) < 0) {
+    if (environment_take_option(argc, argv, &err) < 0) {
         log_err(LOG_ERROR_, &err);
         return err_status(err.id);
     }
