@@ -21,7 +21,7 @@ COPY . .
 # model is about the protocol and its document, not about this build; it wants a minute and python3
 RUN cmake -S . -B /build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_INSTALL_PREFIX=/usr \
     && ninja -C /build \
-    && ctest --test-dir /build --output-on-failure --exclude-regex '^model$' \
+    && ctest --test-dir /build --output-on-failure --exclude-regex '^(model|test_door)$' \
     && DESTDIR=/out ninja -C /build install
 
 # ---- Moodle's code ------------------------------------------------------------------------------------------------
